@@ -1,0 +1,53 @@
+"""What can go wrong, said once: errors that end a command, and codes for photos that fail on their own."""
+
+from enum import StrEnum
+
+
+class FacepipeError(Exception):
+    """Ends a command with one sentence: what is wrong and what to do.
+
+    Attributes:
+        exit_code: the process's exit status (1: the work could not be done).
+    """
+
+    exit_code = 1
+
+
+class WrongUsageError(FacepipeError):
+    """A wrong option, argument or configuration (exit status 2)."""
+
+    exit_code = 2
+
+
+class LibraryError(FacepipeError):
+    """The library is locked, fenced off by a newer run, damaged, or not a library."""
+
+
+class WeightsError(FacepipeError):
+    """Pretrained weights are missing, corrupt, or not what was promised."""
+
+
+class ErrorCode(StrEnum):
+    """Why one photo failed: the values of `errors.code`."""
+
+    UNREADABLE = "unreadable"
+    EMPTY = "empty"
+    TRUNCATED = "truncated"
+    NOT_AN_IMAGE = "not_an_image"
+    TOO_LARGE = "too_large"
+    TIMEOUT = "timeout"
+    VANISHED = "vanished"
+    UNSUPPORTED = "unsupported"
+    INTERNAL = "internal"
+
+
+class PhotoError(Exception):
+    """One photo failed; it becomes a row of `errors` and costs no other photo.
+
+    Attributes:
+        code: the row's code.
+    """
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
