@@ -11,17 +11,13 @@ from facepipe.errors import FacepipeError
 
 @dataclass(frozen=True)
 class Resources:
-    """What one copy of a stage needs.
+    """What a stage computes with.
 
     Attributes:
-        cpus: threads of computation it may use.
-        gpus: CUDA devices (a fraction shares one).
-        batch_rows: rows handed over at once; the stage's memory grows with it.
+        gpus: the share of the machine's GPUs that all copies of the stage take together, where there are any; 0: none.
     """
 
-    cpus: float = 1.0
     gpus: float = 0.0
-    batch_rows: int = 32
 
 
 class Stage(Protocol):
@@ -80,8 +76,11 @@ def check_columns(stage: str, verb: str, have: pa.Schema, need: pa.Schema) -> No
     for field in need:
         index = have.get_field_index(field.name)
         if index < 0:
-            raise FacepipeError(f"stage {stage} {verb} the column {field.name!r}, which is not there: a bug, please report it")
-        if have.field(index).type != field.type:
             raise FacepipeError(
-                f"stage {stage} {verb} {field.name!r} as {field.type}, but it is {have.field(index).type}: a bug, please report it"
+                f"stage {stage} {verb} the column {field.name!r}, which is not there: a bug, please report it"
+            )
+        if have.field(index).type != field.type:
+            have_type = have.field(index).type
+            raise FacepipeError(
+                f"stage {stage} {verb} {field.name!r} as {field.type}, not {have_type}: a bug, please report it"
             )

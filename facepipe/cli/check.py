@@ -1,0 +1,25 @@
+"""`check`: every promise that a library makes, proved."""
+
+import sys
+
+import click
+
+from facepipe.cli.options import json_option, library_option, print_json
+
+
+@click.command()
+@library_option
+@json_option
+def check(library: str, as_json: bool) -> None:
+    """Prove every invariant of a library; exit with 1 and a list where one is broken."""
+    from facepipe.library.check import check as find_problems
+    from facepipe.library.library import Library
+
+    problems = find_problems(Library.open(library))
+    if as_json:
+        print_json({"ok": not problems, "problems": problems})
+    elif problems:
+        click.echo("\n".join(problems))
+    else:
+        click.echo("The library is sound.")
+    sys.exit(1 if problems else 0)

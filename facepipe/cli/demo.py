@@ -1,0 +1,25 @@
+"""`demo`: the guided first run."""
+
+from typing import Any
+
+import click
+
+from facepipe.cli.options import computing_options
+
+
+@click.command()
+@computing_options
+@click.pass_context
+def demo(ctx: click.Context, **options: Any) -> None:
+    """Fetch weights and a small album, run the whole job on it and show the people found."""
+    from facepipe.cli.steps import run
+    from facepipe.demo_album import make_album
+    from facepipe.models.cache import home
+    from facepipe.models.pull import pull
+
+    for name in ("mtcnn", options["config"].embed.model):
+        click.echo(f"Weights {name}", err=True)
+        pull(name)
+    album = make_album()
+    click.echo(f"Album {album}", err=True)
+    ctx.invoke(run, sources=(str(album),), library=str(home() / "demo" / "library"), **options)

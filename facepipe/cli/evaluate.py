@@ -1,0 +1,73 @@
+"""`eval`: the field's protocols on labelled photos."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from facepipe.cli.options import computing_options, print_json
+
+images_option = click.option(
+    "--images", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR"
+)
+
+
+@click.group("eval")
+def evaluate() -> None:
+    """Measure accuracy on labelled photos."""
+
+
+@evaluate.command()
+@images_option
+@click.option("--pairs", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
+@computing_options
+def lfw(images: Path, pairs: Path, **options: Any) -> None:
+    """Verification on LFW's View 2: same person or not, the threshold chosen on the other folds."""
+    from facepipe import evaluations
+
+    _show(evaluations.evaluate_lfw(images, pairs, options["config"], _engine(options)), options["as_json"])
+
+
+@evaluate.command()
+@images_option
+@click.option("--boxes", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="CSV")
+@computing_options
+def detection(images: Path, boxes: Path, **options: Any) -> None:
+    """Average precision of the detector (IoU 0.5) on faces at least 20, 40 and 60 pixels high."""
+    from facepipe import evaluations
+
+    _show(evaluations.evaluate_detection(images, boxes, options["config"], _engine(options)), options["as_json"])
+
+
+@evaluate.command()
+@images_option
+@computing_options
+def clustering(images: Path, **options: Any) -> None:
+    """Grouping of the central face of each photo, against the folder that the photo lies in."""
+    from facepipe import evaluations
+
+    _show(evaluations.evaluate_clustering(images, options["config"], _engine(options)), options["as_json"])
+
+
+def _engine(options: dict[str, Any]) -> Any:
+    from facepipe.runtime.engine import create_engine
+
+    return create_engine(options["engine"], options["address"])
+
+
+def _show(figures: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(figures)
+        return
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            text = ", ".join(f"{key}: {_rounded(item)}" for key, item in value.items())
+        elif isinstance(value, list):
+            text = ", ".join(str(_rounded(item)) for item in value)
+        else:
+            text = str(_rounded(value))
+        click.echo(f"{name:20} {text}")
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 4) if isinstance(value, float) else value

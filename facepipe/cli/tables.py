@@ -1,0 +1,52 @@
+"""What commands print for people: summaries and tables."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from facepipe.library.library import Library
+
+PEOPLE_SHOWN = 20
+
+
+def print_summary(summary: Mapping[str, Any], library: Library) -> None:
+    """Print a run's figures, the largest people and the report's path."""
+    seen = summary.get("photos_seen")
+    if seen is not None:
+        failed = f", {summary['photos_failed']:,} failed" if summary.get("photos_failed") else ""
+        click.echo(f"{seen:,} photos seen: {summary['photos_new']:,} new, {summary['photos_skipped']:,} known{failed}")
+    if "people" in summary:
+        print_people(library)
+        click.echo(
+            f"{summary['faces']:,} faces, {summary['people']:,} people, {summary['unassigned']:,} faces unassigned"
+        )
+    if "duplicate_groups" in summary:
+        click.echo(f"{summary['duplicate_groups']:,} groups of copies")
+    for name, step in summary["stages"].items():
+        click.echo(f"{name:>8}: {step['seconds']:.1f} s, {step['rows']:,} rows")
+    if "report" in summary:
+        click.echo(f"Report: {summary['report']}")
+
+
+def print_people(library: Library) -> None:
+    """Print the people with most photos."""
+    people = library.read("people").sort_by([("photos", "descending"), ("person_id", "ascending")])
+    if len(people) == 0:
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("person")
+    table.add_column("name")
+    table.add_column("photos", justify="right")
+    table.add_column("faces", justify="right")
+    for person in people.slice(0, PEOPLE_SHOWN).to_pylist():
+        table.add_row(
+            person["person_id"][:8], escape(person["name"] or "-"), f"{person['photos']:,}", f"{person['faces']:,}"
+        )
+    Console().print(table)
+    if len(people) > PEOPLE_SHOWN:
+        click.echo(f"… and {len(people) - PEOPLE_SHOWN:,} more people")

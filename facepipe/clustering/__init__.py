@@ -1,0 +1,1 @@
+"""From embeddings to people: neighbours, spanning forest, hierarchy, constraints, identities."""

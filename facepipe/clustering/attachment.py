@@ -1,0 +1,90 @@
+"""How well a face fits a person, and faces that join a person afterwards."""
+
+import numpy as np
+import numpy.typing as npt
+
+from facepipe.clustering.knn import Neighbors
+
+Embeddings = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+PROBABILITY_MIDPOINT = 1.10
+PROBABILITY_SCALE = 0.05
+
+
+def attach_faces(
+    embeddings: Embeddings,
+    photo_index: Ints,
+    labels: Ints,
+    loose: npt.NDArray[np.bool_],
+    neighbors: Neighbors,
+    attach_distance: float,
+) -> Ints:
+    """Return the labels with loose faces joined to the nearest person among their neighbours, nearest faces first.
+
+    A person takes at most one face of a photo, and the people themselves don't move: what joins changes no distance.
+
+    Args:
+        embeddings: (N, D) float32, unit length.
+        photo_index: (N,) int64, the photo of each face.
+        labels: (N,) int64 people, -1 for none; loose faces have none.
+        loose: (N,) bool, the faces that may join.
+        neighbors: of all N faces.
+        attach_distance: greatest root mean square distance to the person's faces (Euclidean, 0 to 2).
+    """
+    attached = labels.copy()
+    faces = np.repeat(np.flatnonzero(loose), neighbors.ids.shape[1])
+    pairs = np.stack([faces, labels[neighbors.ids[loose]].ravel()], axis=1)  # (P, 2) face and person
+    pairs = np.unique(pairs[pairs[:, 1] >= 0], axis=0)
+    faces, people = pairs.T
+    sums, counts = _sums_of_groups(embeddings, labels)
+    means = sums[people] / counts[people, None]  # (P, D)
+    distances = _rms_distance(embeddings[faces], means)
+    near = np.flatnonzero(distances <= attach_distance)
+    taken = set(zip(labels[labels >= 0].tolist(), photo_index[labels >= 0].tolist(), strict=True))
+    for pair in near[np.argsort(distances[near], kind="stable")].tolist():
+        face, person = int(faces[pair]), int(people[pair])
+        slot = (person, int(photo_index[face]))
+        if attached[face] < 0 and slot not in taken:
+            attached[face] = person
+            taken.add(slot)
+    return attached
+
+
+def membership_probabilities(embeddings: Embeddings, labels: Ints) -> npt.NDArray[np.float32]:
+    """Return how sure each face's person is, from its root mean square distance to the person's other faces.
+
+    A logistic curve of that distance, fitted on people held apart for training: the share of true members among faces
+    at that distance, where true and false ones are equally frequent.
+
+    Args:
+        embeddings: (N, D) float32, unit length.
+        labels: (N,) int64 people of at least two faces, -1 for none.
+
+    Returns:
+        (N,) float32, 0 to 1; 0 for faces without a person.
+    """
+    probabilities = np.zeros(len(labels), np.float32)
+    assigned = labels >= 0
+    if not assigned.any():
+        return probabilities
+    sums, counts = _sums_of_groups(embeddings, labels)
+    others = (sums[labels[assigned]] - embeddings[assigned]) / (counts[labels[assigned], None] - 1)  # (A, D)
+    distances = _rms_distance(embeddings[assigned], others)
+    probabilities[assigned] = 1 / (1 + np.exp((distances - PROBABILITY_MIDPOINT) / PROBABILITY_SCALE))
+    return probabilities
+
+
+def _sums_of_groups(embeddings: Embeddings, labels: Ints) -> tuple[Floats, Ints]:
+    """Return the sum of each group's embeddings (G, D) and its number of faces (G,)."""
+    assigned = np.flatnonzero(labels >= 0)
+    count = int(labels.max(initial=-1)) + 1
+    sums = np.zeros((count, embeddings.shape[1]))
+    np.add.at(sums, labels[assigned], embeddings[assigned])
+    return sums, np.bincount(labels[assigned], minlength=count)
+
+
+def _rms_distance(embeddings: Embeddings, means: Floats) -> Floats:
+    """Return each unit vector's root mean square distance to the unit vectors of a given mean: sqrt(2 - 2 e.m)."""
+    return np.sqrt(np.maximum(2.0 - 2.0 * np.einsum("nd,nd->n", embeddings, means), 0.0))

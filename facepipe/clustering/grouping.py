@@ -1,0 +1,120 @@
+"""All faces of a library, grouped into people: the whole way from embeddings to labels, top to bottom."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from facepipe.clustering.attachment import attach_faces, membership_probabilities
+from facepipe.clustering.average_linkage import split_by_average_linkage
+from facepipe.clustering.condensed_tree import labels_at_distance, single_linkage_tree
+from facepipe.clustering.constraints import numbered_by_first_face, without_single_photo_groups
+from facepipe.clustering.knn import Neighbors, nearest_neighbors
+from facepipe.clustering.mst import minimum_spanning_forest, mutual_reachability
+
+Embeddings = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class GroupingSettings:
+    """How faces become people. Distances are Euclidean, between unit-length embeddings (0 to 2).
+
+    Attributes:
+        neighbors: nearest faces looked at for each face.
+        min_samples: a face's core distance is that to its `min_samples`-th nearest; 1 means plain distances.
+        link_distance: faces at this distance or farther never link a candidate.
+        average_distance: average distance beyond which parts of a candidate are different people.
+        attach_distance: a face that doesn't vote joins the nearest person within this distance (root mean square to
+            the person's faces); 0 leaves such faces unassigned.
+        max_candidate: most faces in a candidate, since its memory grows with their square (4,096: about 0.5 GB).
+    """
+
+    neighbors: int = 64
+    min_samples: int = 1
+    link_distance: float = 0.90
+    average_distance: float = 1.0
+    attach_distance: float = 0.0
+    max_candidate: int = 4096
+
+
+class Grouping(NamedTuple):
+    """Who is who among N faces.
+
+    Attributes:
+        labels: (N,) int64, the person of each face, numbered in order of their first faces; -1 for unassigned.
+        probabilities: (N,) float32, how sure a face's person is, 0 to 1; 0 for unassigned.
+        neighbors: nearest faces of all N faces.
+    """
+
+    labels: Ints
+    probabilities: npt.NDArray[np.float32]
+    neighbors: Neighbors
+
+
+def group_faces(
+    embeddings: Embeddings,
+    photo_index: Ints,
+    settings: GroupingSettings | None = None,
+    votes: Bools | None = None,
+) -> Grouping:
+    """Return a person for each face: on at least two photos, at most once on each.
+
+    The result is the same whatever the order of the rows.
+
+    Args:
+        embeddings: (N, D) float32, unit length.
+        photo_index: (N,) int64, the photo of each face.
+        settings: defaults where None.
+        votes: (N,) bool, which faces may form people; the others (faces of poor quality, faces on copies of a photo
+            that is already counted) can only join one afterwards. All vote where it is None.
+
+    Raises:
+        FacepipeError: an embedding is not finite or not of unit length.
+    """
+    settings = settings or GroupingSettings()
+    photo_index = np.asarray(photo_index, np.int64)
+    votes = np.ones(len(embeddings), np.bool_) if votes is None else votes
+    order = canonical_order(embeddings, photo_index, votes)
+    grouped = _group_in_order(embeddings[order], photo_index[order], votes[order], settings)
+    return _in_rows_of_caller(grouped, order)
+
+
+def canonical_order(embeddings: Embeddings, photo_index: Ints, votes: Bools) -> Ints:
+    """Return an order of the faces (N,) that depends on what they are, not on how they are listed.
+
+    Ties between distances, and the last bits of sums, then fall the same way however the rows came.
+    """
+    rows = np.ascontiguousarray(embeddings, np.float32)
+    if not len(rows):
+        return np.zeros(0, np.int64)
+    _, rank = np.unique(rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))), return_inverse=True)
+    return np.lexsort((votes, photo_index, rank.ravel()))
+
+
+def _group_in_order(embeddings: Embeddings, photo_index: Ints, votes: Bools, settings: GroupingSettings) -> Grouping:
+    count = len(embeddings)
+    neighbors = nearest_neighbors(embeddings, settings.neighbors)
+    edges = mutual_reachability(neighbors, settings.min_samples, _may_link(neighbors, photo_index, votes))
+    tree = single_linkage_tree(minimum_spanning_forest(edges, count), count)
+    candidates = labels_at_distance(tree, settings.link_distance, settings.max_candidate)
+    groups = split_by_average_linkage(embeddings, photo_index, candidates, settings.average_distance)
+    people = without_single_photo_groups(groups, photo_index)
+    people = attach_faces(embeddings, photo_index, people, ~votes, neighbors, settings.attach_distance)
+    return Grouping(people, membership_probabilities(embeddings, people), neighbors)
+
+
+def _may_link(neighbors: Neighbors, photo_index: Ints, votes: Bools) -> Bools:
+    """Return which neighbours (N, K) may become edges: both vote, and they are in different photos."""
+    different_photo = photo_index[:, None] != photo_index[neighbors.ids]
+    return different_photo & votes[:, None] & votes[neighbors.ids]
+
+
+def _in_rows_of_caller(grouped: Grouping, order: Ints) -> Grouping:
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))  # where each of the caller's faces stands in canonical order
+    neighbors = Neighbors(order[grouped.neighbors.ids[place]], grouped.neighbors.similarities[place])
+    labels = numbered_by_first_face(grouped.labels[place])
+    return Grouping(labels, grouped.probabilities[place], neighbors)

@@ -1,0 +1,85 @@
+"""Each face's nearest faces, exactly, by FAISS."""
+
+from typing import NamedTuple
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from facepipe.errors import FacepipeError
+
+Embeddings = npt.NDArray[np.float32]
+
+QUERIES_AT_ONCE = 8192
+UNIT_TOLERANCE = 1e-3
+
+
+class Neighbors(NamedTuple):
+    """The nearest faces of N faces, nearest first, equally near ones by row; a face is not its own neighbour.
+
+    Attributes:
+        ids: (N, K) int64, rows of the embeddings; K is the number asked for, or N - 1 where there are fewer faces.
+        similarities: (N, K) float32, cosines, -1 to 1.
+    """
+
+    ids: npt.NDArray[np.int64]
+    similarities: npt.NDArray[np.float32]
+
+
+def nearest_neighbors(embeddings: Embeddings, k: int, queries_at_once: int = QUERIES_AT_ONCE) -> Neighbors:
+    """Return the k nearest faces of every face by inner product, by exhaustive search.
+
+    Faces with the same vector are neighbours of similarity 1 like any others; only the face itself is left out.
+
+    Args:
+        embeddings: (N, D) float32, unit length.
+        k: how many neighbours, at least 1.
+        queries_at_once: faces searched together: bounds the memory to that many times k results.
+
+    Returns:
+        Arrays of shape (N, min(k, N - 1)); (0, 0) where there are no faces.
+
+    Raises:
+        FacepipeError: an embedding is not finite or not of unit length.
+    """
+    check_unit_length(embeddings)
+    count = len(embeddings)
+    k = max(min(k, count - 1), 0)
+    ids = np.empty((count, k), np.int64)
+    similarities = np.empty((count, k), np.float32)
+    if k == 0:
+        return Neighbors(ids, similarities)
+    embeddings = np.ascontiguousarray(embeddings, np.float32)
+    for start in range(0, count, queries_at_once):
+        block = slice(start, start + queries_at_once)
+        # One more than asked for, since each face finds itself too.
+        found, found_ids = faiss.knn(
+            embeddings[block], embeddings, k + 1, metric=faiss.METRIC_INNER_PRODUCT
+        )  # (B, k+1)
+        ids[block], similarities[block] = _without_self(found_ids, found, start)
+    return Neighbors(ids, similarities)
+
+
+def check_unit_length(embeddings: Embeddings) -> None:
+    """Raise FacepipeError where an embedding is not a finite vector of unit length."""
+    lengths = np.linalg.norm(embeddings, axis=1) if embeddings.size else np.ones(len(embeddings))
+    bad = np.flatnonzero(~(np.abs(lengths - 1) <= UNIT_TOLERANCE))  # NaN compares false, so it is bad too
+    if len(bad):
+        raise FacepipeError(
+            f"{len(bad)} of {len(embeddings)} face embeddings are not finite vectors of unit length (the first is face "
+            f"{bad[0]}, of length {lengths[bad[0]]:.3g}): repeat the extraction with `facepipe extract --redo`"
+        )
+
+
+def _without_self(
+    ids: npt.NDArray[np.int64], similarities: npt.NDArray[np.float32], first: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Return results (B, k) of (B, k + 1), the query itself left out: face `first + b` in row b."""
+    rows = np.arange(len(ids))[:, None]  # (B, 1)
+    order = np.lexsort((ids, -similarities), axis=1)
+    ids, similarities = ids[rows, order], similarities[rows, order]
+    is_self = ids == rows + first
+    # More than k faces with one vector can crowd a face out of its own results: then the last one goes instead.
+    is_self[~is_self.any(axis=1), -1] = True
+    shape = (len(ids), ids.shape[1] - 1)
+    return ids[~is_self].reshape(shape), np.clip(similarities[~is_self], -1, 1).reshape(shape)

@@ -1,0 +1,106 @@
+"""The minimum spanning forest of the mutual reachability graph (Campello, Moulavi, Sander 2013, sections 3 and 4).
+
+Departs from the paper: the graph holds each face's nearest neighbours only, not all pairs, so it may fall into several
+components; `single_linkage_tree` joins them at a virtual root.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import minimum_spanning_tree
+
+from facepipe.clustering.knn import Neighbors
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+class Edges(NamedTuple):
+    """Undirected edges, each once: `left` < `right`.
+
+    Attributes:
+        left: (E,) int64 rows.
+        right: (E,) int64 rows.
+        distance: (E,) float64, at least 0.
+    """
+
+    left: Ints
+    right: Ints
+    distance: Floats
+
+
+def euclidean(similarities: npt.NDArray[np.floating]) -> Floats:
+    """Return the Euclidean distances between unit vectors of given cosines: sqrt(2 - 2 cos), 0 to 2."""
+    return np.sqrt(np.maximum(2.0 - 2.0 * similarities.astype(np.float64), 0.0))
+
+
+def core_distances(neighbors: Neighbors, min_samples: int) -> Floats:
+    """Return each face's distance to its `min_samples`-th nearest other face (definition 2), infinite without one.
+
+    Args:
+        neighbors: of N faces.
+        min_samples: at least 1; with 1 the mutual reachability distance is the distance itself.
+
+    Returns:
+        (N,) float64.
+    """
+    count, k = neighbors.ids.shape
+    if k < min_samples:
+        return np.full(count, np.inf)
+    return euclidean(neighbors.similarities[:, min_samples - 1])
+
+
+def mutual_reachability(
+    neighbors: Neighbors, min_samples: int = 1, allowed: npt.NDArray[np.bool_] | None = None
+) -> Edges:
+    """Return the symmetrised neighbour graph with mutual reachability distances: max(core a, core b, d(a, b)).
+
+    A pair is an edge where either face is among the other's nearest.
+
+    Args:
+        neighbors: of N faces.
+        min_samples: see `core_distances`.
+        allowed: (N, K) bool, false for neighbours that must not become edges; all are allowed where it is None.
+
+    Returns:
+        Edges in order of (left, right).
+    """
+    count, k = neighbors.ids.shape
+    keep = np.ones((count, k), np.bool_) if allowed is None else allowed
+    faces = np.broadcast_to(np.arange(count)[:, None], (count, k))[keep]  # (E',)
+    others = neighbors.ids[keep]
+    core = core_distances(neighbors, min_samples)
+    distance = np.maximum(euclidean(neighbors.similarities[keep]), np.maximum(core[faces], core[others]))
+    left, right = np.minimum(faces, others), np.maximum(faces, others)
+    # Both directions of a pair become one edge; their distances can differ in the last bit, and the least one stays.
+    order = np.lexsort((distance, right, left))
+    left, right, distance = left[order], right[order], distance[order]
+    first = np.ones(len(left), np.bool_)
+    first[1:] = (left[1:] != left[:-1]) | (right[1:] != right[:-1])
+    return Edges(left[first], right[first], distance[first])
+
+
+def minimum_spanning_forest(edges: Edges, count: int) -> Edges:
+    """Return the edges of the minimum spanning tree of each component, by distance, equal ones by (left, right).
+
+    The forest of several forests' edges together is the forest of the whole graph, so pieces can be built apart and
+    merged by calling this again.
+
+    Args:
+        edges: the graph; a pair may occur more than once.
+        count: number of faces, N.
+
+    Returns:
+        At most N - 1 edges.
+    """
+    if not len(edges.left):
+        return edges
+    order = np.lexsort((edges.right, edges.left, edges.distance))
+    left, right, distance = (part[order] for part in edges)
+    # scipy takes a weight of 0 for "no edge" and adds up repeated pairs: it gets the edges' ranks, each pair once.
+    pairs, ranks = np.unique(left * count + right, return_index=True)
+    graph = coo_array((ranks + 1.0, (pairs // count, pairs % count)), shape=(count, count)).tocsr()
+    kept = np.sort(minimum_spanning_tree(graph).data.astype(np.int64) - 1)
+    return Edges(left[kept], right[kept], distance[kept])

@@ -1,0 +1,130 @@
+"""Settings, from defaults, a TOML file and `--set key=value`, checked before any work starts."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from facepipe.errors import WrongUsageError
+
+
+class Section(BaseModel):
+    """A table of the configuration file: unknown keys are errors, values are final."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _split_numbers(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+Probability = Annotated[float, Field(gt=0, lt=1)]
+
+
+class DecodeConfig(Section):
+    """How photos are decoded and what is refused."""
+
+    max_side: int = Field(2048, ge=64, description="photos are decoded so that no side is longer, in pixels")
+    max_pixels: int = Field(300_000_000, ge=1, description="larger photos are refused from their header")
+    max_bytes: int = Field(1 << 30, ge=1, description="larger files are refused unread")
+
+
+class DetectConfig(Section):
+    """How faces are found."""
+
+    detector: Literal["mtcnn"] = Field("mtcnn", description="which detector")
+    min_face: float = Field(20.0, ge=4, description="least height of a face, in pixels of the upright photo")
+    thresholds: Annotated[tuple[Probability, Probability, Probability], BeforeValidator(_split_numbers)] = Field(
+        (0.6, 0.7, 0.7), description="least scores after P-Net, R-Net and O-Net"
+    )
+    factor: float = Field(0.709, gt=0.1, lt=1, description="ratio between neighbouring scales of the image pyramid")
+
+
+class EmbedConfig(Section):
+    """How faces become vectors."""
+
+    embedder: Literal["facenet"] = Field("facenet", description="which kind of network")
+    model: str = Field("facenet-casia-webface", description="its weights, by name in `facepipe models list`")
+    mirror: bool = Field(False, description="average with the mirrored face: slower, a little more accurate")
+
+
+class GroupConfig(Section):
+    """How faces become people. Distances are Euclidean, between unit-length embeddings (0 to 2)."""
+
+    neighbors: int = Field(64, ge=1, description="nearest faces looked at for each face")
+    min_score: float = Field(0.9, ge=0, le=1, description="faces scored lower by the detector form no people")
+    link_distance: float = Field(0.90, gt=0, le=2, description="two faces farther apart never link candidates")
+    average_distance: float = Field(
+        1.0, gt=0, le=2, description="average distance at which a candidate is cut into people"
+    )
+
+
+class RuntimeConfig(Section):
+    """How the work is spread over the machine or the cluster."""
+
+    batch_rows: int = Field(16, ge=1, le=4096, description="photos in a batch")
+    block_rows: int = Field(64, ge=1, le=65536, description="photos in a block: the unit of work, retries and files")
+    commit_seconds: float = Field(5.0, ge=0, description="time between two commits")
+
+
+class Config(Section):
+    """Everything that can be set."""
+
+    decode: DecodeConfig = DecodeConfig()
+    detect: DetectConfig = DetectConfig()
+    embed: EmbedConfig = EmbedConfig()
+    group: GroupConfig = GroupConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+
+
+def load_config(file: Path | None = None, overrides: Sequence[str] = ()) -> Config:
+    """Return the settings of a TOML file (none: the defaults) with `key=value` overrides applied.
+
+    Args:
+        file: TOML with one table a section.
+        overrides: such as `detect.min_face=40`; lists are written `0.6,0.7,0.7`.
+
+    Raises:
+        WrongUsageError: the file can't be read, a key is unknown or a value is out of range.
+    """
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            values = tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise WrongUsageError(f"cannot read the configuration {file}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise WrongUsageError(f"{file} is not valid TOML: {error}") from error
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        section, dot, name = key.strip().partition(".")
+        if not (equals and dot and name):
+            raise WrongUsageError(f"--set takes section.key=value, such as detect.min_face=40, not {override!r}")
+        table = values.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise WrongUsageError(f"{section!r} in {file} is a value, but should be a table of settings")
+        table[name] = value.strip()
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise WrongUsageError(_first_problem(error)) from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"][:2])
+    if problem["type"] == "extra_forbidden":
+        return f"there is no setting {key!r}; the settings are {', '.join(setting_names())}"
+    return f"the setting {key!r} can't be {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def setting_names() -> list[str]:
+    """Return the full name of each setting, in order of declaration."""
+    return [
+        f"{section}.{key}"
+        for section, field in Config.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+        for key in field.annotation.model_fields
+    ]

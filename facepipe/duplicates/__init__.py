@@ -1,0 +1,1 @@
+"""Which files are copies of one another."""

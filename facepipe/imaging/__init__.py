@@ -1,0 +1,1 @@
+"""Photos as arrays: decoding, boxes and the scales of an image pyramid."""

@@ -1,0 +1,118 @@
+"""What one invocation did: a row of `runs`, and what `--json` prints."""
+
+import json
+import platform
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import pyarrow as pa
+
+from facepipe import schemas
+
+RECORDED_VERSIONS = ("facepipe", "torch", "opencv-python-headless", "pillow", "hdbscan", "deltalake", "pyarrow", "ray")
+
+
+@dataclass
+class Step:
+    """One step's figures.
+
+    Attributes:
+        name: ingest, extract, dedup, group or report.
+        rows: files, photos or faces worked on.
+        seconds: wall time; for steps that open stages, from the first row handed to one until the last commit.
+        inner: seconds by stage, over all its copies.
+    """
+
+    name: str
+    rows: int = 0
+    seconds: float = 0.0
+    inner: dict[str, float] = field(default_factory=dict)
+
+    def figures(self) -> dict[str, Any]:
+        """Return seconds, rows and rows_per_second, and inner where stages were timed."""
+        figures: dict[str, Any] = {
+            "seconds": round(self.seconds, 3),
+            "rows": self.rows,
+            "rows_per_second": round(self.rows / self.seconds, 3) if self.seconds > 0 else 0.0,
+        }
+        if self.inner:
+            figures["inner"] = {name: round(seconds, 3) for name, seconds in self.inner.items()}
+        return figures
+
+
+@dataclass
+class RunRecord:
+    """One invocation's row of `runs` as it grows.
+
+    Attributes:
+        run_id: a random UUID.
+        command: run, extract, …
+        config: the settings, JSON.
+        started_at: UTC.
+        counts: photos_seen, faces, people, …
+        steps: figures by step, in the order in which they ran.
+    """
+
+    command: str
+    config: str
+    run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    counts: dict[str, int] = field(default_factory=dict)
+    steps: dict[str, Step] = field(default_factory=dict)
+    _started: float = field(default_factory=time.monotonic)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Step]:
+        """Time the block as a step, unless the block sets the seconds itself."""
+        step = self.steps[name] = Step(name)
+        start = time.perf_counter()
+        yield step
+        step.seconds = step.seconds or time.perf_counter() - start
+
+    def count(self, **counts: int) -> None:
+        """Add to the counts."""
+        for name, value in counts.items():
+            self.counts[name] = self.counts.get(name, 0) + value
+
+    def summary(self) -> dict[str, Any]:
+        """Return what `--json` prints: counts, seconds, photos_per_second and stages."""
+        seconds = time.monotonic() - self._started
+        extracted = self.steps["extract"].rows if "extract" in self.steps else 0
+        return {
+            **self.counts,
+            "run_id": self.run_id,
+            "seconds": round(seconds, 3),
+            "photos_per_second": round(extracted / seconds, 3),
+            "stages": {name: step.figures() for name, step in self.steps.items()},
+        }
+
+    def rows(self) -> pa.Table:
+        """Return the row of `runs` that says the run has finished now."""
+        row = {
+            "run_id": self.run_id,
+            "command": self.command,
+            "config": self.config,
+            "versions": json.dumps(versions()),
+            "started_at": self.started_at,
+            "finished_at": datetime.now(UTC),
+            "counts": json.dumps(self.counts),
+            "stages": json.dumps({name: step.figures() for name, step in self.steps.items()}),
+        }
+        return pa.Table.from_pylist([row], schema=schemas.RUNS)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that decide results."""
+    found = {"python": platform.python_version()}
+    for name in RECORDED_VERSIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,109 @@
+"""Takes weights from a file on this machine into the cache."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+
+from facepipe.errors import WeightsError, WrongUsageError
+from facepipe.models.architectures import ARCHITECTURES, check_shapes, expected_shapes
+from facepipe.models.cache import Record, locked, publish, publish_record, weights_path
+from facepipe.models.conversion import StateDict, facenet_from_facenet_pytorch
+from facepipe.models.inception_resnet_v1 import ARCHITECTURE as FACENET
+from facepipe.models.inception_resnet_v1 import DIMENSION
+from facepipe.models.mean import read_mean
+from facepipe.models.pickles import load_pickle
+from facepipe.models.registry import MODELS, ModelEntry
+
+UNKNOWN_LICENCE = "unknown: given by whoever imported it"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did.
+
+    Attributes:
+        record: what was stored.
+        path: of the safetensors file.
+        recognised: the file is to the bit the one that the registry names; None where it names none.
+    """
+
+    record: Record
+    path: Path
+    recognised: bool | None
+
+
+def import_weights(
+    path: Path, name: str | None = None, *, licence: str | None = None, mean: Path | None = None
+) -> Imported:
+    """Return what was stored of a file of weights.
+
+    Args:
+        path: a state dict in facenet-pytorch's layout of Inception-ResNet-v1, pickled by torch (such as the release file
+            `20180402-114759-vggface2.pt`), or safetensors in this project's own layout of any architecture.
+        name: what the model is called from now on; None: the registry's name for that file, or one made of its stem.
+        licence: of the weights; None: the registry's.
+        mean: safetensors with one tensor `mean`, (512,) float32, which is subtracted from unit-length embeddings.
+
+    Raises:
+        WeightsError: the file can't be read or is of no known architecture (the first tensor that differs is named).
+        WrongUsageError: the name is not allowed, or taken by a model that is pulled.
+    """
+    entry = next((entry for entry in MODELS.values() if entry.import_file == path.name), None)
+    if name is not None:
+        entry = MODELS.get(name)
+    name = name or (entry.name if entry else re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-_"))
+    weights_path(name)  # refuses names that can't be file names, before any work
+    if entry is not None and entry.source is not None:
+        raise WrongUsageError(f"{name!r} is pulled, not imported: choose another name with --name")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WrongUsageError(f"cannot read {path}: {error.strerror}") from error
+    architecture, state = _read_state(data, path.name)
+    _check_entry(entry, architecture, path.name)
+    mean_vector = None if mean is None else read_mean(mean)
+    if mean_vector is not None and (architecture != FACENET or mean_vector.shape != (DIMENSION,)):
+        raise WrongUsageError(f"the mean embedding {mean} doesn't fit {path.name}: that takes {DIMENSION} numbers")
+    converted = safetensors.torch.save(state)
+    record = Record(
+        name=name,
+        architecture=architecture,
+        licence=licence or (entry.licence if entry else UNKNOWN_LICENCE),
+        source=path.name,
+        source_sha256=hashlib.sha256(data).hexdigest(),
+        sha256=hashlib.sha256(converted).hexdigest(),
+        mean=None if mean_vector is None else tuple(mean_vector.tolist()),
+    )
+    with locked(name):
+        publish(weights_path(name), converted)
+        publish_record(record)  # last: until it is there, the model isn't
+    known = entry.import_sha256 if entry else None
+    return Imported(record, weights_path(name), None if known is None else record.source_sha256 == known)
+
+
+def _read_state(data: bytes, source: str) -> tuple[str, StateDict]:
+    """Return (architecture, state dict) of a file's bytes, recognised by what is in them rather than by its name."""
+    if not _looks_like_safetensors(data):
+        return FACENET, facenet_from_facenet_pytorch(load_pickle(data, source))
+    try:
+        state: StateDict = safetensors.torch.load(data)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise WeightsError(f"{source} is no readable safetensors file: {error}") from error
+    # Name the difference from the architecture that the file shares most with.
+    architecture = max(ARCHITECTURES, key=lambda name: len(expected_shapes(name).keys() & state.keys()))
+    check_shapes(state, architecture, source)
+    return architecture, state
+
+
+def _looks_like_safetensors(data: bytes) -> bool:
+    """Safetensors begins with the length of its header, 8 bytes, and the header is a JSON object."""
+    return data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8
+
+
+def _check_entry(entry: ModelEntry | None, architecture: str, source: str) -> None:
+    if entry is not None and entry.architecture != architecture:
+        raise WrongUsageError(f"{source} is a {architecture}, but {entry.name!r} is a {entry.architecture}")

@@ -1,0 +1,165 @@
+"""Inception-ResNet-v1, the network behind the FaceNet embeddings.
+
+Source: Szegedy, Ioffe, Vanhoucke and Alemi, "Inception-v4, Inception-ResNet and the Impact of Residual Connections on
+Learning" (AAAI 2017, arXiv 1602.07261), figures 10 to 15.
+
+Departs from the paper: faces of 160 x 160 instead of 299 x 299; batch norms are folded into the convolutions; the last
+block C has neither scaling nor ReLU; a bottleneck of 512 numbers takes the classifier's place. So were the weights
+trained that are used here (facenet, models 20180402-114759 and 20180408-102900).
+"""
+
+from collections import OrderedDict
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+INPUT_SIZE = 160
+DIMENSION = 512
+ARCHITECTURE = "inception_resnet_v1"
+
+
+class ConvReLU(nn.Conv2d):
+    """A convolution with its folded batch norm, then a ReLU; keeps height and width where `same` is set."""
+
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel: int | tuple[int, int], *, stride: int = 1, same: bool = False
+    ) -> None:
+        size = (kernel, kernel) if isinstance(kernel, int) else kernel
+        padding = (size[0] // 2, size[1] // 2) if same else (0, 0)
+        super().__init__(channels_in, channels_out, size, stride=stride, padding=padding)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the activations, never negative."""
+        return F.relu(super().forward(x), inplace=True)
+
+
+class InceptionResNetBlock(nn.Module):
+    """Parallel branches whose joint 1x1 projection, scaled down, is added to the input (section 3.3 of the paper)."""
+
+    def __init__(self, branches: list[nn.Sequential], width: int, channels: int, scale: float, relu: bool) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+        self.project = nn.Conv2d(width, channels, 1)
+        self.scale = scale
+        self.relu = relu
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return activations of the input's shape."""
+        residual = self.project(torch.cat([branch(x) for branch in self.branches], dim=1))  # (B, channels, H, W)
+        x = x + self.scale * residual
+        return F.relu(x, inplace=True) if self.relu else x
+
+
+class Reduction(nn.Module):
+    """Parallel branches that halve height and width; the last one is the 3x3 max pooling of the input."""
+
+    def __init__(self, branches: list[nn.Sequential]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the branches' activations side by side, pooling last."""
+        return torch.cat([*(branch(x) for branch in self.branches), F.max_pool2d(x, 3, stride=2)], dim=1)
+
+
+def stem() -> nn.Sequential:
+    """Return the stem: (B, 3, 160, 160) becomes (B, 256, 17, 17) (figure 14)."""
+    return nn.Sequential(
+        OrderedDict[str, nn.Module](
+            conv_1a=ConvReLU(3, 32, 3, stride=2),
+            conv_2a=ConvReLU(32, 32, 3),
+            conv_2b=ConvReLU(32, 64, 3, same=True),
+            pool_3a=nn.MaxPool2d(3, stride=2),
+            conv_3b=ConvReLU(64, 80, 1),
+            conv_4a=ConvReLU(80, 192, 3),
+            conv_4b=ConvReLU(192, 256, 3, stride=2),
+        )
+    )
+
+
+def inception_resnet_a() -> InceptionResNetBlock:
+    """Return a 17 x 17 block (figure 10; 35 x 35 at the paper's input size)."""
+    branches = [
+        nn.Sequential(ConvReLU(256, 32, 1)),
+        nn.Sequential(ConvReLU(256, 32, 1), ConvReLU(32, 32, 3, same=True)),
+        nn.Sequential(ConvReLU(256, 32, 1), ConvReLU(32, 32, 3, same=True), ConvReLU(32, 32, 3, same=True)),
+    ]
+    return InceptionResNetBlock(branches, width=96, channels=256, scale=0.17, relu=True)
+
+
+def reduction_a() -> Reduction:
+    """Return the step from 17 x 17 x 256 to 8 x 8 x 896 (figure 7 with k, l, m, n = 192, 192, 256, 384)."""
+    return Reduction(
+        [
+            nn.Sequential(ConvReLU(256, 384, 3, stride=2)),
+            nn.Sequential(ConvReLU(256, 192, 1), ConvReLU(192, 192, 3, same=True), ConvReLU(192, 256, 3, stride=2)),
+        ]
+    )
+
+
+def inception_resnet_b() -> InceptionResNetBlock:
+    """Return an 8 x 8 block (figure 11; 17 x 17 at the paper's input size)."""
+    branches = [
+        nn.Sequential(ConvReLU(896, 128, 1)),
+        nn.Sequential(
+            ConvReLU(896, 128, 1), ConvReLU(128, 128, (1, 7), same=True), ConvReLU(128, 128, (7, 1), same=True)
+        ),
+    ]
+    return InceptionResNetBlock(branches, width=256, channels=896, scale=0.10, relu=True)
+
+
+def reduction_b() -> Reduction:
+    """Return the step from 8 x 8 x 896 to 3 x 3 x 1792 (figure 12)."""
+    return Reduction(
+        [
+            nn.Sequential(ConvReLU(896, 256, 1), ConvReLU(256, 384, 3, stride=2)),
+            nn.Sequential(ConvReLU(896, 256, 1), ConvReLU(256, 256, 3, stride=2)),
+            nn.Sequential(ConvReLU(896, 256, 1), ConvReLU(256, 256, 3, same=True), ConvReLU(256, 256, 3, stride=2)),
+        ]
+    )
+
+
+def inception_resnet_c(scale: float = 0.20, relu: bool = True) -> InceptionResNetBlock:
+    """Return a 3 x 3 block (figure 13; 8 x 8 at the paper's input size)."""
+    branches = [
+        nn.Sequential(ConvReLU(1792, 192, 1)),
+        nn.Sequential(
+            ConvReLU(1792, 192, 1), ConvReLU(192, 192, (1, 3), same=True), ConvReLU(192, 192, (3, 1), same=True)
+        ),
+    ]
+    return InceptionResNetBlock(branches, width=384, channels=1792, scale=scale, relu=relu)
+
+
+class InceptionResNetV1(nn.Module):
+    """Faces become 512 numbers each; weights are random until a state dict is loaded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = stem()
+        self.inception_resnet_a = nn.Sequential(*(inception_resnet_a() for _ in range(5)))
+        self.reduction_a = reduction_a()
+        self.inception_resnet_b = nn.Sequential(*(inception_resnet_b() for _ in range(10)))
+        self.reduction_b = reduction_b()
+        self.inception_resnet_c = nn.Sequential(
+            *(inception_resnet_c() for _ in range(5)), inception_resnet_c(scale=1.0, relu=False)
+        )
+        self.bottleneck = nn.Linear(1792, DIMENSION)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the raw embeddings, not yet of unit length.
+
+        Args:
+            images: (B, 3, 160, 160) floating point, RGB, (x - 127.5) / 128.
+
+        Returns:
+            (B, 512) of the images' type; (0, 512) for none.
+        """
+        x = self.stem(images)  # (B, 256, 17, 17)
+        x = self.inception_resnet_a(x)
+        x = self.reduction_a(x)  # (B, 896, 8, 8)
+        x = self.inception_resnet_b(x)
+        x = self.reduction_b(x)  # (B, 1792, 3, 3)
+        x = self.inception_resnet_c(x)
+        x = x.mean(dim=(2, 3))  # (B, 1792)
+        return self.bottleneck(x)

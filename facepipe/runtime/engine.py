@@ -1,0 +1,42 @@
+"""The contract between a pipeline and what carries it out."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, Protocol
+
+import pyarrow as pa
+
+from facepipe.stage import Stage
+
+EngineName = Literal["ray", "local"]
+
+
+class Engine(Protocol):
+    """Carries out groups of stages over rows."""
+
+    def run(self, rows: pa.Table, groups: Sequence[Sequence[Stage]], batch_rows: int) -> Iterator[pa.Table]:
+        """Yield finished batches as they come, each row exactly once.
+
+        Args:
+            rows: the source, one row a file or photo.
+            groups: each group's stages run together in one process; groups follow each other.
+            batch_rows: rows that travel together.
+        """
+
+    def close(self) -> None:
+        """Give back what the engine holds."""
+
+
+def create_engine(name: EngineName, address: str | None) -> Engine:
+    """Return the engine of that name; Ray starts at its first pipeline, not before.
+
+    Args:
+        name: "ray" or "local".
+        address: of a Ray cluster; None starts an embedded one on this machine.
+    """
+    if name == "local":
+        from facepipe.runtime.local import LocalEngine
+
+        return LocalEngine()
+    from facepipe.runtime.ray_data import RayEngine
+
+    return RayEngine(address)

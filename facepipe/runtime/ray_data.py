@@ -1,0 +1,143 @@
+"""Ray Data: each group of stages becomes one pool of actors, batches stream through."""
+
+import contextlib
+import logging
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from facepipe.errors import FacepipeError
+from facepipe.runtime.machine import usable_cpus
+from facepipe.runtime.stage_group import StageGroup
+from facepipe.stage import Stage
+
+ACTOR_START_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Pool:
+    """How many actors a group gets, and what each takes.
+
+    Attributes:
+        actors: copies of the group.
+        cpus: logical CPUs an actor reserves: a little less than it uses, so that Ray's own tasks are never starved.
+        gpus: share of a GPU an actor reserves.
+        threads: threads an actor computes with.
+    """
+
+    actors: int
+    cpus: float
+    gpus: float
+    threads: int
+
+
+def plan_pools(groups: Sequence[Sequence[Stage]], cpus: int, gpus: float, batches: int) -> list[Pool]:
+    """Return a pool a group, of one thread an actor, sized from what there is and from how much there is to do.
+
+    Where there are GPUs, a group that only feeds one gets an actor a GPU, and the group that decodes and detects shares
+    all other CPUs: decoding is what keeps GPUs waiting.
+    """
+    shares = [sum(stage.resources.gpus for stage in group) if gpus else 0.0 for group in groups]
+    followers = len(groups) - 1
+    per_follower = max(1, math.ceil(gpus))
+    sizes = [max(1, cpus - followers * per_follower), *[per_follower] * followers]
+    actors = [min(size, max(1, batches)) for size in sizes]
+    return [
+        Pool(count, 0.75, math.floor(share * gpus / count * 1e4) / 1e4, 1)
+        for count, share in zip(actors, shares, strict=True)
+    ]
+
+
+def fuse(groups: Sequence[Sequence[Stage]], gpus: float) -> list[list[Stage]]:
+    """Return the groups, or all their stages as one group where there is no GPU.
+
+    Without GPUs every stage wants the same cores: one pool keeps them busy whatever the mix of photos, and crops never
+    leave their process.
+    """
+    return [list(group) for group in groups] if gpus else [[stage for group in groups for stage in group]]
+
+
+class RayEngine:
+    """Runs pipelines on Ray, embedded on this machine or on a cluster.
+
+    Args:
+        address: of a running cluster ("auto" finds the one around a submitted job); None starts Ray here.
+    """
+
+    def __init__(self, address: str | None) -> None:
+        self._address = address
+        self._started = False
+
+    def run(self, rows: pa.Table, groups: Sequence[Sequence[Stage]], batch_rows: int) -> Iterator[pa.Table]:
+        """Yield finished batches in the order in which they finish."""
+        if len(rows) == 0:
+            return
+        ray = self._start()
+        # One slice a block: blocks lie in the object store already, so no reading task waits for a CPU.
+        data = ray.data.from_arrow([rows.slice(start, batch_rows) for start in range(0, len(rows), batch_rows)])
+        have = ray.cluster_resources()
+        gpus = have.get("GPU", 0.0)
+        fused = fuse(groups, gpus)
+        batches = math.ceil(len(rows) / batch_rows)
+        pools = plan_pools(fused, int(have.get("CPU", 1)) - self._spare_cpus, gpus, batches)
+        for group, pool in zip(fused, pools, strict=True):
+            options: dict[str, Any] = {"num_gpus": pool.gpus} if pool.gpus else {}
+            data = data.map_batches(
+                _named(group),
+                fn_constructor_args=(group, pool.threads),
+                batch_size=batch_rows,
+                batch_format="pyarrow",
+                zero_copy_batch=True,
+                compute=ray.data.ActorPoolStrategy(size=pool.actors),
+                num_cpus=pool.cpus,
+                **options,
+            )
+        yield from data.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+
+    def close(self) -> None:
+        """Stop the embedded Ray; leave a cluster running."""
+        if self._started:
+            import ray
+
+            ray.shutdown()
+            self._started = False
+
+    @property
+    def _spare_cpus(self) -> int:
+        return 1 if self._address is None else 0
+
+    def _start(self) -> Any:
+        import ray
+        import ray.data
+
+        if self._started:
+            return ray
+        quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if self._address is None:
+            os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this process alone, on loopback
+            # One logical CPU more than there are: actors hold the real ones, Ray's own tasks run beside them.
+            with contextlib.redirect_stdout(None):
+                ray.init(address="local", num_cpus=usable_cpus() + self._spare_cpus, include_dashboard=False, **quiet)
+        else:
+            try:
+                ray.init(address=self._address, **quiet)
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                raise FacepipeError(
+                    f"no Ray cluster answers at {self._address!r}: start one or leave --address out"
+                ) from error
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.wait_for_min_actors_s = ACTOR_START_SECONDS
+        context.print_on_execution_start = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        self._started = True
+        return ray
+
+
+def _named(group: Sequence[Stage]) -> type[StageGroup]:
+    """Return StageGroup under the stages' names, which is what Ray shows."""
+    return type("_".join(stage.name for stage in group), (StageGroup,), {})

@@ -1,0 +1,203 @@
+"""The columns of every table in a library and of the rows that travel between stages.
+
+Only types that every reader of Delta tables agrees on: no unsigned integers, no float16, no fixed-size lists, no
+nanoseconds. Boxes and landmarks are pixels of the upright photo, x to the right, y down, x1 and y1 exclusive.
+"""
+
+import pyarrow as pa
+
+TIME = pa.timestamp("us", tz="UTC")
+LOCAL_TIME = pa.timestamp("us")
+VECTOR = pa.list_(pa.float32())
+
+FILES = pa.schema(
+    [
+        ("uri", pa.string()),  # percent-encoded
+        ("photo_id", pa.string()),
+        ("bytes", pa.int64()),
+        ("modified_at", TIME),
+        ("media_type", pa.string()),
+        ("missing_since", TIME),
+    ]
+)
+PHOTOS = pa.schema(
+    [
+        ("photo_id", pa.string()),  # SHA-256 of the bytes, hexadecimal
+        ("width", pa.int32()),  # of the upright photo
+        ("height", pa.int32()),
+        ("taken_at", LOCAL_TIME),
+        ("camera", pa.string()),
+        ("latitude", pa.float32()),
+        ("longitude", pa.float32()),
+        ("perceptual_hash", pa.binary()),
+        ("faces", pa.int32()),
+        ("extracted_with", pa.string()),  # detector and embedder by name
+        ("batch_id", pa.string()),
+    ]
+)
+FACES = pa.schema(
+    [
+        ("face_id", pa.string()),  # PHOTO_ID-0001: ordinal by y0, x0
+        ("photo_id", pa.string()),
+        ("x0", pa.float32()),
+        ("y0", pa.float32()),
+        ("x1", pa.float32()),
+        ("y1", pa.float32()),
+        ("score", pa.float32()),
+        ("landmarks", VECTOR),  # x, y of image-left eye, image-right eye, nose, image-left and image-right mouth corner
+        ("yaw", pa.float32()),
+        ("pitch", pa.float32()),
+        ("roll", pa.float32()),
+        ("sharpness", pa.float32()),
+        ("quality", pa.float32()),
+        ("crop", pa.binary()),  # JPEG for display
+        ("embedding", VECTOR),  # unit length
+        ("batch_id", pa.string()),
+    ]
+)
+NEIGHBORS = pa.schema(
+    [
+        ("face_id", pa.string()),
+        ("neighbor_ids", pa.list_(pa.string())),  # nearest first, itself left out
+        ("similarities", VECTOR),  # cosine
+    ]
+)
+ASSIGNMENTS = pa.schema(
+    [
+        ("face_id", pa.string()),
+        ("person_id", pa.string()),  # null: unassigned
+        ("probability", pa.float32()),
+        ("origin", pa.string()),  # auto, user
+    ]
+)
+PEOPLE = pa.schema(
+    [
+        ("person_id", pa.string()),  # UUIDv5 of the smallest face_id at birth
+        ("name", pa.string()),
+        ("faces", pa.int32()),
+        ("photos", pa.int32()),
+        ("cover_face_id", pa.string()),
+        ("first_taken_at", LOCAL_TIME),
+        ("last_taken_at", LOCAL_TIME),
+        ("hidden", pa.bool_()),
+    ]
+)
+LINEAGE = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("old_person_id", pa.string()),
+        ("new_person_id", pa.string()),
+        ("faces", pa.int32()),
+        ("kind", pa.string()),  # kept, split, merged, new, gone
+    ]
+)
+DECISIONS = pa.schema(
+    [
+        ("decision_id", pa.string()),
+        ("at", TIME),
+        ("kind", pa.string()),  # name, merge, split, confirm, reject, hide, not_a_face, forget, rollback
+        ("face_ids", pa.list_(pa.string())),
+        ("person_ids", pa.list_(pa.string())),
+        ("name", pa.string()),
+    ]
+)
+DUPLICATES = pa.schema(
+    [
+        ("group_id", pa.string()),
+        ("uri", pa.string()),
+        ("photo_id", pa.string()),
+        ("kind", pa.string()),  # exact, near, burst
+        ("distance", pa.float32()),
+        ("keeper", pa.bool_()),
+        ("reason", pa.string()),
+    ]
+)
+ERRORS = pa.schema(
+    [
+        ("uri", pa.string()),
+        ("photo_id", pa.string()),  # null where the bytes could not be read
+        ("stage", pa.string()),
+        ("code", pa.string()),  # errors.ErrorCode
+        ("message", pa.string()),
+        ("at", TIME),
+        ("bytes", pa.int64()),  # size and time of the file that failed: it is tried again when they change
+        ("modified_at", TIME),
+    ]
+)
+RUNS = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("command", pa.string()),
+        ("config", pa.string()),  # JSON
+        ("versions", pa.string()),  # JSON
+        ("started_at", TIME),
+        ("finished_at", TIME),
+        ("counts", pa.string()),  # JSON
+        ("stages", pa.string()),  # JSON
+    ]
+)
+TOMBSTONES = pa.schema([("digest", pa.string()), ("at", TIME)])
+
+TABLES: dict[str, pa.Schema] = {
+    "files": FILES,
+    "photos": PHOTOS,
+    "faces": FACES,
+    "neighbors": NEIGHBORS,
+    "assignments": ASSIGNMENTS,
+    "people": PEOPLE,
+    "lineage": LINEAGE,
+    "decisions": DECISIONS,
+    "duplicates": DUPLICATES,
+    "errors": ERRORS,
+    "runs": RUNS,
+    "tombstones": TOMBSTONES,
+}
+
+# Rows between stages: one row is one file or photo. Lists of faces lie flat, in order of (y0, x0).
+STATUS = pa.schema(
+    [
+        ("status", pa.string()),  # "" or an ErrorCode
+        ("message", pa.string()),
+    ]
+)
+LISTED_FILE = pa.schema([("uri", pa.string()), ("bytes", pa.int64()), ("modified_at", TIME), *STATUS])
+IDENTIFIED_FILE = pa.schema([("photo_id", pa.string()), ("media_type", pa.string())])
+PENDING_PHOTO = pa.schema([("photo_id", pa.string()), ("uri", pa.string()), *STATUS])
+DECODED_PHOTO = pa.schema(
+    [
+        ("width", pa.int32()),  # of the upright photo
+        ("height", pa.int32()),
+        ("taken_at", LOCAL_TIME),
+        ("camera", pa.string()),
+        ("latitude", pa.float32()),
+        ("longitude", pa.float32()),
+        (
+            "pixels",
+            pa.large_binary(),
+        ),  # (pixel_height, pixel_width, 3) uint8 RGB, upright, perhaps smaller than the photo
+        ("pixel_width", pa.int32()),
+        ("pixel_height", pa.int32()),
+    ]
+)
+PIXELS = ("pixels", "pixel_width", "pixel_height")
+DETECTED_FACES = pa.schema(
+    [
+        ("boxes", VECTOR),  # 4 a face: x0, y0, x1, y1
+        ("scores", VECTOR),
+        ("landmarks", VECTOR),  # 10 a face; empty where the detector gives none
+    ]
+)
+ALIGNED_FACES = pa.schema(
+    [
+        ("aligned", pa.large_binary()),  # (faces, S, S, 3) uint8 RGB, S as the embedder wants it
+        ("crops", pa.list_(pa.binary())),  # JPEG for display
+    ]
+)
+EMBEDDED_FACES = pa.schema([("embeddings", VECTOR)])  # D a face, unit length
+WRITTEN_BATCH = pa.schema(
+    [
+        ("batch_id", pa.string()),
+        ("faces", pa.int32()),
+        ("data_files", pa.string()),  # JSON, on a batch's first row: the files that hold it, uncommitted
+    ]
+)

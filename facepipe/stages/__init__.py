@@ -1,0 +1,1 @@
+"""The steps between a photo and its faces: Arrow in, arrays, one algorithm, Arrow out."""

@@ -1,0 +1,50 @@
+"""Crops become vectors: one unit-length embedding a face."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from facepipe import schemas
+from facepipe.config import EmbedConfig
+from facepipe.embedders.embedder import Embedder
+from facepipe.embedders.facenet import FaceNet
+from facepipe.stage import Resources
+from facepipe.stages.rows import flat_lists, with_columns
+
+
+@dataclass(frozen=True)
+class EmbedFaces:
+    """Writes the embeddings of all faces of a batch, computed together."""
+
+    embed: EmbedConfig
+    name: ClassVar[str] = "embed_faces"
+    reads: ClassVar[pa.Schema] = pa.schema([schemas.ALIGNED_FACES.field("aligned")])
+    writes: ClassVar[pa.Schema] = schemas.EMBEDDED_FACES
+    drops: ClassVar[Sequence[str]] = ("aligned",)
+    resources: ClassVar[Resources] = Resources(gpus=0.3)
+
+    def open(self) -> Callable[[pa.Table], pa.Table]:
+        """Load the embedder's weights and return the function for batches."""
+        embedder = load_embedder(self.embed)
+        return lambda table: _embed(table, embedder)
+
+
+def load_embedder(embed: EmbedConfig) -> Embedder:
+    """Return the embedder that the settings name, its weights loaded."""
+    return FaceNet.load(embed.model, mirror=embed.mirror)
+
+
+def _embed(table: pa.Table, embedder: Embedder) -> pa.Table:
+    size = embedder.input_size
+    crops = [
+        np.frombuffer(crop.as_buffer(), np.uint8).reshape(-1, size, size, 3)
+        for crop in table["aligned"]
+        if crop.is_valid
+    ]
+    counts = [len(crop.as_buffer()) // (size * size * 3) if crop.is_valid else 0 for crop in table["aligned"]]
+    embeddings = embedder.embed(np.concatenate(crops) if crops else np.zeros((0, size, size, 3), np.uint8))  # (F, D)
+    per_photo = np.split(embeddings, np.cumsum(counts)[:-1]) if counts else []
+    return with_columns(table, schemas.EMBEDDED_FACES, {"embeddings": flat_lists(per_photo)})

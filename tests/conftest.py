@@ -1,0 +1,54 @@
+"""What many tests share: labelled photos, pretrained weights, drawn photos."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facepipe.errors import FacepipeError
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of labelled photos; a test that needs it is skipped where it is absent."""
+    folder = os.environ.get("FACEPIPE_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("FACEPIPE_DATA names no folder of labelled photos")
+    return Path(folder)
+
+
+def pulled(name: str) -> str:
+    """Return the model's name once its weights lie in the cache."""
+    from facepipe.models.pull import pull
+
+    try:
+        pull(name)
+    except FacepipeError as error:
+        pytest.skip(f"the weights of {name} can't be had: {error}")
+    return name
+
+
+@pytest.fixture(scope="session")
+def mtcnn_weights() -> str:
+    return pulled("mtcnn")
+
+
+@pytest.fixture(scope="session")
+def facenet_weights() -> str:
+    return pulled("facenet-casia-webface")
+
+
+@pytest.fixture(scope="session")
+def weights(mtcnn_weights: str, facenet_weights: str) -> tuple[str, str]:
+    return mtcnn_weights, facenet_weights
+
+
+@pytest.fixture
+def noise_photo(tmp_path: Path) -> Path:
+    """A JPEG without a face."""
+    path = tmp_path / "noise.jpg"
+    rng = np.random.default_rng(7)
+    Image.fromarray(rng.integers(0, 255, (60, 80, 3), dtype=np.uint8)).save(path)
+    return path
