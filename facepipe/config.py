@@ -56,9 +56,8 @@ class GroupConfig(Section):
     neighbors: int = Field(64, ge=1, description="nearest faces looked at for each face")
     min_score: float = Field(0.9, ge=0, le=1, description="faces scored lower by the detector form no people")
     link_distance: float = Field(0.90, gt=0, le=2, description="two faces farther apart never link candidates")
-    average_distance: float = Field(
-        1.0, gt=0, le=2, description="average distance at which a candidate is cut into people"
-    )
+    average_distance: float = Field(1.0, gt=0, le=2, description="candidates are cut into people at this average")
+    attach_distance: float = Field(0.0, ge=0, le=2, description="faces below min_score join a person within; 0: never")
 
 
 class RuntimeConfig(Section):

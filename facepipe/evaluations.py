@@ -1,29 +1,169 @@
 """The field's protocols, end to end: photos through the pipeline's own stages, figures from `evaluation`."""
 
+import csv
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from facepipe.clustering.grouping import group_faces
 from facepipe.config import Config
 from facepipe.errors import WrongUsageError
-from facepipe.library.scan_sources import list_sources
+from facepipe.evaluation.clustering import compare_groups
+from facepipe.evaluation.detection import evaluate_detections
+from facepipe.evaluation.lfw import read_pairs, verify
+from facepipe.library.scan_sources import list_files
 from facepipe.library.uris import path_to_uri, uri_to_path
+from facepipe.runtime.batches import handed_at
 from facepipe.runtime.engine import Engine
 from facepipe.runtime.progress import show_progress
-from facepipe.stage import Stage
+from facepipe.stage import Stage, check_chain
 from facepipe.stages.align_faces import AlignFaces
 from facepipe.stages.detect_faces import DetectFaces
 from facepipe.stages.embed_faces import EmbedFaces
+from facepipe.stages.group_people import embeddings_of, settings_of
 from facepipe.stages.identify_files import IdentifyFiles
 from facepipe.stages.pick_central_face import PickCentralFace
 from facepipe.stages.read_photos import ReadPhotos
 from facepipe.stages.rows import arrays_of
 
 
-def evaluate_lfw(images: Path, pairs: Path, config: Config, engine: Engine) -> dict[str, Any]: ...
-def evaluate_detection(images: Path, boxes: Path, config: Config, engine: Engine) -> dict[str, Any]: ...
-def evaluate_clustering(images: Path, config: Config, engine: Engine) -> dict[str, Any]: ...
+def evaluate_lfw(images: Path, pairs_file: Path, config: Config, engine: Engine) -> dict[str, Any]:
+    """Return the figures of LFW's View 2 (`evaluation.lfw.Verification`) and how many photos had no face found.
+
+    Args:
+        images: the photos, `NAME/NAME_0001.jpg`.
+        pairs_file: the pairs, in LFW's format.
+        config: settings.
+        engine: carries the stages out; closed afterwards.
+
+    Raises:
+        WrongUsageError: a photo of a pair is missing, or the pairs can't be read.
+    """
+    pairs = read_pairs(pairs_file)
+    named = sorted({*pairs.left, *pairs.right})
+    faces = embed_central_faces([images / f"{name}.jpg" for name in named], config, engine)
+    place = {name: row for row, name in enumerate(named)}
+    embeddings = embeddings_of(faces["embeddings"])  # (photos, D)
+    left = embeddings[[place[name] for name in pairs.left]]
+    right = embeddings[[place[name] for name in pairs.right]]
+    figures = verify((left * right).sum(axis=1), pairs.same, pairs.fold)
+    return asdict(figures) | {"undetected": _undetected(faces)}
+
+
+def evaluate_clustering(images: Path, config: Config, engine: Engine) -> dict[str, Any]:
+    """Return how well the grouping of photos' central faces matches folders (`evaluation.clustering`).
+
+    Args:
+        images: a folder a person.
+        config: settings.
+        engine: carries the stages out; closed afterwards.
+    """
+    paths = _photos_in(images)
+    faces = embed_central_faces(paths, config, engine)
+    embeddings = embeddings_of(faces["embeddings"])
+    grouping = group_faces(embeddings, np.arange(len(paths)), settings_of(config.group), votes_of(faces, config))
+    figures = compare_groups(np.array([path.parent.name for path in paths]), grouping.labels)
+    return asdict(figures) | {"undetected": _undetected(faces)}
+
+
+def evaluate_detection(images: Path, boxes_file: Path, config: Config, engine: Engine) -> dict[str, Any]:
+    """Return the detector's average precision and recall on labelled boxes (`evaluation.detection`).
+
+    Args:
+        images: the folder with the photos that the boxes name.
+        boxes_file: CSV with the columns image, x0, y0, x1, y1.
+        config: settings.
+        engine: carries the stages out; closed afterwards.
+
+    Raises:
+        WrongUsageError: the boxes can't be read or name a photo that isn't there.
+    """
+    truths = _read_boxes(boxes_file)
+    names = sorted(truths)
+    stages: list[list[Stage]] = [[IdentifyFiles(config.decode), ReadPhotos(config.decode), DetectFaces(config.detect)]]
+    started = time.time()
+    found = _run([images / name for name in names], stages, ["boxes", "scores", "handed_at"], config, engine)
+    seconds = time.time() - max(handed_at(found), started)
+    figures = evaluate_detections(
+        [truths[name] for name in names],
+        arrays_of(found["boxes"], 4),
+        [scores[:, 0] for scores in arrays_of(found["scores"], 1)],
+    )
+    return asdict(figures) | {"photos": len(names), "photos_per_second": len(names) / seconds}
+
+
+def embed_central_faces(paths: Sequence[Path], config: Config, engine: Engine) -> pa.Table:
+    """Return the embedding and the detector's score of each photo's central face, in the order of the paths.
+
+    A photo without a face has score 0 and the embedding of its central part.
+    """
+    stages: list[list[Stage]] = [
+        [
+            IdentifyFiles(config.decode),
+            ReadPhotos(config.decode),
+            DetectFaces(config.detect),
+            PickCentralFace(),
+            AlignFaces(),
+        ],
+        [EmbedFaces(config.embed)],
+    ]
+    return _run(paths, stages, ["scores", "embeddings"], config, engine)
+
+
+def votes_of(faces: pa.Table, config: Config) -> np.ndarray:
+    """Return which faces (N,) are found surely enough to form people."""
+    votes: np.ndarray = np.concatenate(arrays_of(faces["scores"], 1))[:, 0] >= config.group.min_score
+    return votes
+
+
+def _run(
+    paths: Sequence[Path], stages: list[list[Stage]], columns: Sequence[str], config: Config, engine: Engine
+) -> pa.Table:
+    """Return columns of what the stages make of photos, in the order of the paths; a photo that fails is an error."""
+    listed = list_files(paths)
+    check_chain([stage for group in stages for stage in group], listed.schema)
+    batches = []
+    try:
+        with show_progress("photos", len(listed)) as progress:
+            for batch in engine.run(listed, stages, config.runtime.batch_rows):
+                batches.append(batch.select(["uri", "status", "message", *columns]))
+                progress.advance(len(batch))
+    finally:
+        engine.close()
+    rows = pa.concat_tables(batches)
+    failed = rows.filter(pc.not_equal(rows["status"], "")).slice(0, 1).to_pylist()
+    if failed:
+        raise WrongUsageError(f"{uri_to_path(failed[0]['uri'])} can't be used: {failed[0]['message']}")
+    order = pc.index_in(pa.array([path_to_uri(path.absolute()) for path in paths]), rows["uri"].combine_chunks())
+    return rows.take(order)
+
+
+def _photos_in(images: Path) -> list[Path]:
+    paths = sorted(path for path in images.glob("*/*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    if not paths:
+        raise WrongUsageError(f"{images} holds no photos: it should hold a folder a person")
+    return paths
+
+
+def _undetected(faces: pa.Table) -> int:
+    return int(sum(float(scores[0, 0]) == 0 for scores in arrays_of(faces["scores"], 1)))
+
+
+def _read_boxes(file: Path) -> dict[str, np.ndarray]:
+    """Return each photo's true boxes, (n, 4) float32."""
+    truths: dict[str, list[list[float]]] = {}
+    try:
+        with file.open(newline="", encoding="utf-8") as lines:
+            for row in csv.DictReader(lines):
+                truths.setdefault(row["image"], []).append([float(row[name]) for name in ("x0", "y0", "x1", "y1")])
+    except (OSError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise WrongUsageError(f"{file} is not a CSV with the columns image, x0, y0, x1, y1: {error}") from error
+    if not truths:
+        raise WrongUsageError(f"{file} names no boxes")
+    return {name: np.array(boxes, np.float32) for name, boxes in truths.items()}

@@ -1,30 +1,29 @@
 """From photos to people, top to bottom: each job's stages in their order.
 
-source ─► ingest  ─► files
-files  ─► extract ─► photos, faces
-files  ─► dedup   ─► duplicates
-faces  ─► group   ─► neighbors, assignments, people, lineage
+source  ─► ingest  ─► files
+files   ─► extract ─► photos, faces
+files   ─► dedup   ─► duplicates
+faces   ─► group   ─► neighbors, assignments, people, lineage
 library ─► report
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from facepipe import schemas
 from facepipe.config import Config
-from facepipe.library.grouped import grouping_rows
 from facepipe.library.library import Library
 from facepipe.library.pending import compare_listing, pending_photos
-from facepipe.library.run_record import RunRecord, Step
-from facepipe.library.scan_sources import scan_sources
+from facepipe.library.run_record import RunRecord, Step, last_inputs
+from facepipe.library.scan_sources import list_sources
 from facepipe.library.writer import Writer
 from facepipe.report.gallery import write_report
-from facepipe.runtime.batches import gather, timings
+from facepipe.runtime.batches import gather, handed_at, stage_seconds
 from facepipe.runtime.engine import Engine
 from facepipe.runtime.progress import show_progress
 from facepipe.stage import Stage, check_chain
@@ -33,10 +32,20 @@ from facepipe.stages.detect_faces import DetectFaces
 from facepipe.stages.embed_faces import EmbedFaces
 from facepipe.stages.failures import failures
 from facepipe.stages.find_duplicates import find_duplicates
-from facepipe.stages.group_people import group_people
-from facepipe.stages.identify_files import IdentifyFiles
+from facepipe.stages.group_people import FACE_COLUMNS, group_people, grouping_inputs
+from facepipe.stages.identify_files import IdentifyFiles, file_rows
 from facepipe.stages.read_photos import ReadPhotos
 from facepipe.stages.write_faces import WriteFaces, data_files_of
+
+REPORT_COLUMNS = {
+    "people": None,
+    "assignments": None,
+    "faces": ["face_id", "photo_id", "score", "crop"],
+    "photos": None,
+    "files": None,
+    "errors": None,
+    "duplicates": None,
+}
 
 
 def ingest_stages(config: Config) -> list[list[Stage]]:
@@ -45,7 +54,7 @@ def ingest_stages(config: Config) -> list[list[Stage]]:
 
 
 def extract_stages(config: Config, library: str) -> list[list[Stage]]:
-    """Return the stages from a photo to its faces' embeddings: pixels stay in the first group, crops pass to the second."""
+    """Return the stages from a photo to its faces' vectors: pixels stay in the first group, crops reach the second."""
     return [
         [ReadPhotos(config.decode), DetectFaces(config.detect), AlignFaces()],
         [EmbedFaces(config.embed), WriteFaces(library, f"{config.detect.detector}+{config.embed.model}")],
@@ -61,7 +70,7 @@ class Job:
         writer: the library's only writer while the job lasts.
         engine: carries stages out.
         config: settings.
-        record: what the job has counted so far, a row of `runs` in the end.
+        record: what the job has counted so far, in the end a row of `runs`.
         retry_failed: also try files that failed before and have not changed.
     """
 
@@ -78,51 +87,50 @@ def open_job(
     library: Library, engine: Engine, config: Config, command: str, *, retry_failed: bool = False
 ) -> Iterator[Job]:
     """Take the library for writing, and record the run once the block has ended without an error."""
-    record = RunRecord.start(command, config.model_dump_json())
+    record = RunRecord(command, config.model_dump_json())
     with library.writer(command) as writer:
-        job = Job(library, writer, engine, config, record, retry_failed)
-        yield job
-        writer.append("runs", record.finish())
+        yield Job(library, writer, engine, config, record, retry_failed)
+        writer.append("runs", record.rows())
 
 
-def run(job: Job, sources: Sequence[str]) -> Path:
-    """Do all that is new, from the sources to the report, and return the report's first page."""
+def run(job: Job, sources: Sequence[str]) -> None:
+    """Do all that is new, from the sources to the report."""
     ingest(job, sources)
     extract(job)
     dedup(job)
     group(job)
-    return report(job)
+    report(job)
 
 
 def ingest(job: Job, sources: Sequence[str]) -> None:
     """Write `files`: what lies in the sources, what is new or changed, what has gone."""
+    library, writer = job.library, job.writer
     with job.record.step("ingest") as step:
-        files, errors = job.library.read("files"), job.library.read("errors")
-        found = compare_listing(scan_sources(sources, job.library.location), files, errors, job.retry_failed)
-        job.writer.forget_files(found.changed, found.retried)
-        job.writer.mark_missing(found.missing, found.returned)
+        listed = list_sources(sources, library.location)
+        found = compare_listing(listed, library.read("files"), library.read("errors"), sources, job.retry_failed)
+        writer.forget_files(found.changed, found.cleared)
+        writer.mark_missing(found.missing, found.returned)
         step.rows = len(found.new)
-        job.record.count(photos_seen=found.seen, photos_new=len(found.new), photos_skipped=found.seen - len(found.new))
-        batches = job.engine.run(found.new, ingest_stages(job.config), job.config.runtime.block_rows)
-        for identified in _watched(job, step, len(found.new), batches):
+        job.record.count(photos_seen=found.seen, photos_new=step.rows, photos_skipped=found.seen - step.rows)
+        for identified in _carry_out(job, step, found.new, ingest_stages(job.config)):
             failed = failures(identified, "ingest")
-            job.writer.commit_files(identified, failed)
-            job.record.count(photos_failed=len(failed))
+            writer.commit_files(file_rows(identified), failed)
+            step.failed += len(failed)
 
 
 def extract(job: Job) -> None:
     """Write `photos` and `faces` for every content that is pending."""
-    files = job.library.read("files")
-    pending = pending_photos(files, job.library.read("photos", ["photo_id"]), job.library.read("errors"))
-    groups = extract_stages(job.config, job.library.location)
-    check_chain([stage for group in groups for stage in group], schemas.PENDING_PHOTO)
+    library, writer = job.library, job.writer
     with job.record.step("extract") as step:
+        files = library.read("files")
+        pending = pending_photos(files, library.read("photos", ["photo_id"]), library.read("errors"), job.retry_failed)
+        if job.retry_failed:
+            writer.delete("errors", "photo_id", pending["photo_id"])
         step.rows = len(pending)
-        batches = job.engine.run(pending, groups, job.config.runtime.block_rows)
-        for written in _watched(job, step, len(pending), batches):
+        for written in _carry_out(job, step, pending, extract_stages(job.config, library.location)):
             failed = failures(written, "extract", files)
-            job.writer.commit_batches(data_files_of(written), failed)
-            job.record.count(photos_failed=len(failed))
+            writer.commit_batches(**data_files_of(written), errors=failed)
+            step.failed += len(failed)
 
 
 def dedup(job: Job) -> None:
@@ -136,19 +144,56 @@ def dedup(job: Job) -> None:
 
 
 def group(job: Job) -> None:
-    """Write `neighbors`, `assignments`, `people` and `lineage`: whose faces they are."""
+    """Write `neighbors`, `people`, `lineage` and `assignments`: whose faces they are.
+
+    `assignments` comes last: until then a repeated grouping starts from the old ones and ends as this one would have.
+    """
+    library, writer = job.library, job.writer
     with job.record.step("group") as step:
-        ...
+        faces = library.read("faces", FACE_COLUMNS)
+        step.rows = len(faces)
+        step.inputs = grouping_inputs(faces, job.config.group)
+        if step.inputs != last_inputs(library.read("runs"), "group"):
+            photos = library.read("photos", ["photo_id", "taken_at"])
+            before = library.read("people"), library.read("assignments")
+            grouped = group_people(faces, photos, *before, job.config.group, job.record.run_id)
+            finished = library.read("runs", ["run_id"])["run_id"]
+            writer.rewrite("lineage", lambda rows: rows.filter(pc.is_in(rows["run_id"], value_set=finished)))
+            writer.append("lineage", grouped.lineage)
+            writer.replace("neighbors", grouped.neighbors)
+            writer.replace("people", grouped.people)
+            writer.replace("assignments", grouped.assignments)
+        assigned = library.read("assignments", ["person_id"])["person_id"]
+        people = len(library.read("people", ["person_id"]))
+        job.record.count(faces=len(faces), people=people, unassigned=assigned.null_count)
 
 
-def report(job: Job) -> Path:
-    """Write the HTML gallery and return its first page."""
+def report(job: Job) -> None:
+    """Write the HTML gallery."""
     with job.record.step("report") as step:
-        ...
+        tables = {name: job.library.read(name, columns) for name, columns in REPORT_COLUMNS.items()}
+        step.rows = len(tables["people"])
+        page = write_report(tables, job.record.facts(), Path(job.library.location) / "report")
+        job.record.report = str(page)
 
 
-def _watched(job: Job, step: Step, total: int, batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """Yield batches gathered for a commit every few seconds, showing progress and taking the step's time."""
-    with show_progress(step.name, total) as progress:
-        for rows in gather(batches, job.config.runtime.commit_seconds):
-            ...
+def _carry_out(job: Job, step: Step, rows: pa.Table, stages: list[list[Stage]]) -> Iterator[pa.Table]:
+    """Yield finished rows, gathered for a commit every few seconds.
+
+    The step's seconds run from the first row handed to an opened stage until the last commit.
+    """
+    check_chain([stage for stages_of_group in stages for stage in stages_of_group], rows.schema)
+    started = None
+    with show_progress(step.name, len(rows)) as progress:
+        batches = job.engine.run(rows, stages, job.config.runtime.batch_rows)
+        for finished in gather(batches, job.config.runtime.commit_seconds):
+            started = min(started or time.time(), handed_at(finished))
+            for name, seconds in stage_seconds(finished).items():
+                step.inner[name] = step.inner.get(name, 0.0) + seconds
+            yield finished
+            step.seconds = time.time() - started
+            progress.advance(len(finished), _faces(finished), pc.sum(pc.not_equal(finished["status"], "")).as_py())
+
+
+def _faces(finished: pa.Table) -> int:
+    return int(pc.sum(finished["faces"]).as_py()) if "faces" in finished.column_names else 0

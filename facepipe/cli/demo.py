@@ -10,7 +10,7 @@ from facepipe.cli.options import computing_options
 @click.command()
 @computing_options
 @click.pass_context
-def demo(ctx: click.Context, **options: Any) -> None:
+def demo(ctx: click.Context, /, **options: Any) -> None:
     """Fetch weights and a small album, run the whole job on it and show the people found."""
     from facepipe.cli.steps import run
     from facepipe.demo_album import make_album

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from facepipe.config import Config, load_config
+from facepipe.config import load_config
 
 Command = Callable[..., Any]
 
@@ -31,24 +31,19 @@ class MaxFailed:
         return failed > (self.number / 100 * tried if self.percent else self.number)
 
 
-class MaxFailedType(click.ParamType):
-    """`3` or `1%`."""
-
-    name = "N|P%"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> MaxFailed:
-        """Return the parsed limit."""
-        if isinstance(value, MaxFailed):
-            return value
-        text = str(value).strip()
-        percent = text.endswith("%")
-        try:
-            number = float(text.removesuffix("%")) if percent else int(text)
-        except ValueError:
-            self.fail(f"{value!r} is neither a number such as 3 nor a share such as 1%", param, ctx)
-        if not 0 <= number <= (100 if percent else float("inf")):
-            self.fail(f"{value!r} is out of range", param, ctx)
-        return MaxFailed(number, percent)
+def parse_max_failed(ctx: click.Context, param: click.Parameter, value: str) -> MaxFailed:
+    """Return the limit written as `3` or `1%`."""
+    text = value.strip()
+    percent = text.endswith("%")
+    try:
+        number = float(text.removesuffix("%")) if percent else int(text)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{value!r} is neither a number such as 3 nor a share such as 1%", ctx, param
+        ) from error
+    if not 0 <= number <= (100 if percent else float("inf")):
+        raise click.BadParameter(f"{value!r} is out of range", ctx, param)
+    return MaxFailed(number, percent)
 
 
 def library_option(command: Command) -> Command:
@@ -96,15 +91,3 @@ def computing_options(command: Command) -> Command:
 def print_json(value: Any) -> None:
     """Print one JSON object on stdout."""
     click.echo(json.dumps(value, indent=2, default=str))
-
-
-__all__ = [
-    "Config",
-    "MaxFailed",
-    "MaxFailedType",
-    "computing_options",
-    "config_options",
-    "json_option",
-    "library_option",
-    "print_json",
-]

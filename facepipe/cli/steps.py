@@ -9,9 +9,9 @@ import click
 
 from facepipe.cli.options import (
     MaxFailed,
-    MaxFailedType,
     computing_options,
     library_option,
+    parse_max_failed,
     print_json,
 )
 from facepipe.config import Config
@@ -27,8 +27,9 @@ def failure_options(command: Command) -> Command:
     command = click.option("--retry-failed", is_flag=True, help="Try files again that failed before.")(command)
     return click.option(
         "--max-failed",
-        type=MaxFailedType(),
+        callback=parse_max_failed,
         default="0",
+        metavar="N|P%",
         show_default=True,
         help="Exit with 3 when more photos fail: a number, or a share such as 1%.",
     )(command)
@@ -157,7 +158,7 @@ def _finish(job: Any, as_json: bool, max_failed: MaxFailed | None = None) -> Non
         print_json(summary)
     else:
         print_summary(summary, job.library)
-    failed, tried = summary.get("photos_failed", 0), summary.get("photos_tried", 0)
+    failed, tried = summary["photos_failed"], job.record.photos_tried
     if max_failed is not None and max_failed.exceeded(failed, tried):
         click.echo(f"facepipe: {failed} of {tried} photos failed; see the report or the table `errors`", err=True)
         sys.exit(MANY_FAILED)

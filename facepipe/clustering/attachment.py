@@ -17,6 +17,7 @@ def attach_faces(
     embeddings: Embeddings,
     photo_index: Ints,
     labels: Ints,
+    *,
     loose: npt.NDArray[np.bool_],
     neighbors: Neighbors,
     attach_distance: float,
@@ -87,4 +88,5 @@ def _sums_of_groups(embeddings: Embeddings, labels: Ints) -> tuple[Floats, Ints]
 
 def _rms_distance(embeddings: Embeddings, means: Floats) -> Floats:
     """Return each unit vector's root mean square distance to the unit vectors of a given mean: sqrt(2 - 2 e.m)."""
-    return np.sqrt(np.maximum(2.0 - 2.0 * np.einsum("nd,nd->n", embeddings, means), 0.0))
+    cosines: Floats = np.einsum("nd,nd->n", embeddings, means)
+    return np.sqrt(np.maximum(2.0 - 2.0 * cosines, 0.0))

@@ -15,7 +15,7 @@ def cannot_link(photo_index: Ints) -> npt.NDArray[np.bool_]:
     Returns:
         (N, N) bool, symmetric; false on the diagonal.
     """
-    forbidden = photo_index[:, None] == photo_index[None, :]  # (N, N)
+    forbidden: npt.NDArray[np.bool_] = photo_index[:, None] == photo_index[None, :]  # (N, N)
     np.fill_diagonal(forbidden, val=False)
     return forbidden
 

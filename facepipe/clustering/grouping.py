@@ -77,6 +77,12 @@ def group_faces(
     settings = settings or GroupingSettings()
     photo_index = np.asarray(photo_index, np.int64)
     votes = np.ones(len(embeddings), np.bool_) if votes is None else votes
+    if len(embeddings) < 2:
+        return Grouping(
+            np.full(len(embeddings), -1, np.int64),
+            np.zeros(len(embeddings), np.float32),
+            nearest_neighbors(embeddings, 1),
+        )
     order = canonical_order(embeddings, photo_index, votes)
     grouped = _group_in_order(embeddings[order], photo_index[order], votes[order], settings)
     return _in_rows_of_caller(grouped, order)
@@ -88,8 +94,6 @@ def canonical_order(embeddings: Embeddings, photo_index: Ints, votes: Bools) -> 
     Ties between distances, and the last bits of sums, then fall the same way however the rows came.
     """
     rows = np.ascontiguousarray(embeddings, np.float32)
-    if not len(rows):
-        return np.zeros(0, np.int64)
     _, rank = np.unique(rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))), return_inverse=True)
     return np.lexsort((votes, photo_index, rank.ravel()))
 
@@ -102,14 +106,17 @@ def _group_in_order(embeddings: Embeddings, photo_index: Ints, votes: Bools, set
     candidates = labels_at_distance(tree, settings.link_distance, settings.max_candidate)
     groups = split_by_average_linkage(embeddings, photo_index, candidates, settings.average_distance)
     people = without_single_photo_groups(groups, photo_index)
-    people = attach_faces(embeddings, photo_index, people, ~votes, neighbors, settings.attach_distance)
+    people = attach_faces(
+        embeddings, photo_index, people, loose=~votes, neighbors=neighbors, attach_distance=settings.attach_distance
+    )
     return Grouping(people, membership_probabilities(embeddings, people), neighbors)
 
 
 def _may_link(neighbors: Neighbors, photo_index: Ints, votes: Bools) -> Bools:
     """Return which neighbours (N, K) may become edges: both vote, and they are in different photos."""
-    different_photo = photo_index[:, None] != photo_index[neighbors.ids]
-    return different_photo & votes[:, None] & votes[neighbors.ids]
+    allowed: Bools = photo_index[:, None] != photo_index[neighbors.ids]
+    allowed &= votes[:, None] & votes[neighbors.ids]
+    return allowed
 
 
 def _in_rows_of_caller(grouped: Grouping, order: Ints) -> Grouping:

@@ -1,7 +1,8 @@
 """Who a new group is: people keep their ids through a regrouping, and `lineage` says what became of each."""
 
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain, count
 from typing import Literal, NamedTuple
 
@@ -63,17 +64,25 @@ def match_identities(old: Mapping[str, str], face_ids: Sequence[str], labels: In
     overlap = _overlap(past, labels, len(old_ids), groups)
     matched = _maximum_matching(overlap)
 
-    old_of_group = {group: person for person, group in matched}
+    person_of_group = {group: person for person, group in matched}
+    faces_of_group = _faces_of_groups(face_ids, labels, groups)
     taken = set(old_ids)
     person_ids: list[str] = []
-    faces_of_group = _faces_of_groups(face_ids, labels, groups)
-    for group in range(groups):
-        if group in old_of_group:
-            person_ids.append(old_ids[old_of_group[group]])
-        else:
-            person_ids.append(_birth_id(faces_of_group[group], taken))
-            taken.add(person_ids[-1])
-    return Identities(person_ids, list(_lineage(old, old_ids, person_ids, overlap, matched, faces_of_group)))
+    for group, faces in enumerate(faces_of_group):
+        person = person_of_group.get(group)
+        person_ids.append(_birth_id(faces, taken) if person is None else old_ids[person])
+        taken.add(person_ids[-1])
+
+    rows = _shared_rows(overlap, matched, old_ids, person_ids)
+    rows += _gone_rows(Counter(old.values()), {row.old_person_id for row in rows})
+    rows.sort(key=lambda row: (row.old_person_id or "", row.new_person_id or ""))
+    with_past = {row.new_person_id for row in rows}
+    rows += [
+        Lineage(None, person_id, len(faces), "new")
+        for person_id, faces in zip(person_ids, faces_of_group, strict=True)
+        if person_id not in with_past
+    ]
+    return Identities(person_ids, rows)
 
 
 def person_id_at_birth(face_id: str) -> str:
@@ -128,27 +137,20 @@ def _maximum_matching(overlap: coo_array) -> set[tuple[int, int]]:
     return matched
 
 
-def _lineage(
-    old: Mapping[str, str],
-    old_ids: Sequence[str],
-    person_ids: Sequence[str],
-    overlap: coo_array,
-    matched: set[tuple[int, int]],
-    faces_of_group: Sequence[Sequence[str]],
-) -> Iterator[Lineage]:
+def _shared_rows(
+    overlap: coo_array, matched: set[tuple[int, int]], old_ids: Sequence[str], person_ids: Sequence[str]
+) -> list[Lineage]:
+    """Return a row for each old and new person that share faces."""
     goes_on = {person for person, _ in matched}
-    pairs = sorted(zip(*(axis.tolist() for axis in overlap.coords), overlap.data.tolist(), strict=True))
-    rows: list[Lineage] = []
-    for person, group, faces in pairs:
+    rows = []
+    for person, group, faces in zip(*(axis.tolist() for axis in overlap.coords), overlap.data.tolist(), strict=True):
         kind: Kind = "kept" if (person, group) in matched else "split" if person in goes_on else "merged"
         rows.append(Lineage(old_ids[person], person_ids[group], faces, kind))
-    faces_before: dict[str, int] = {}
-    for person_id in old.values():
-        faces_before[person_id] = faces_before.get(person_id, 0) + 1
-    ended = set(old_ids) - {old_ids[person] for person, _, _ in pairs}
-    rows += [Lineage(person_id, None, faces_before[person_id], "gone") for person_id in ended]
-    yield from sorted(rows, key=lambda row: (row.old_person_id, row.new_person_id or ""))
-    with_past = {group for _, group, _ in pairs}
-    for group, person_id in enumerate(person_ids):
-        if group not in with_past:
-            yield Lineage(None, person_id, len(faces_of_group[group]), "new")
+    return rows
+
+
+def _gone_rows(faces_before: Mapping[str, int], went_on: Collection[str | None]) -> list[Lineage]:
+    """Return a row for each old person none of whose faces has a person now."""
+    return [
+        Lineage(person_id, None, faces, "gone") for person_id, faces in faces_before.items() if person_id not in went_on
+    ]

@@ -66,9 +66,7 @@ def compare_groups(people: npt.NDArray[np.str_] | Ints, groups: Ints) -> Cluster
     impure = in_group[both < in_group]
     return ClusteringFigures(
         bcubed=_precision_recall(np.sum(both**2 / in_group), np.sum(both**2 / of_person), len(person), len(person)),
-        pairwise=_precision_recall(
-            _pairs(both), _pairs(both), _pairs(np.bincount(group)), _pairs(np.bincount(person))
-        ),
+        pairwise=_precision_recall(_pairs(both), _pairs(both), _pairs(np.bincount(group)), _pairs(np.bincount(person))),
         faces=len(person),
         groups=group_count,
         unassigned=int(unassigned.sum()),

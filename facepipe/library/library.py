@@ -15,16 +15,18 @@ import pyarrow.dataset as pads
 from deltalake.exceptions import DeltaError
 
 from facepipe.errors import LibraryError, WrongUsageError
-from facepipe.library import delta_tables, lock
-from facepipe.library.commits import ATTEMPTS, FIRST_PAUSE_S, Writer
-from facepipe.library.delta_tables import DataFile, list_data_files, open_table
+from facepipe.library import lock
+from facepipe.library.commits import ATTEMPTS, FIRST_PAUSE_S, Committer
+from facepipe.library.data_files import FOLDER, DataFile, iterate_data_files, read_data_files
+from facepipe.library.delta_tables import create_table, list_data_files, open_table
 from facepipe.library.recovery import recover
-from facepipe.library.storage import Storage
+from facepipe.library.storage import Storage, first_line
+from facepipe.library.writer import Writer
 from facepipe.schemas import TABLES
 
 FORMAT = 1
 _RECORD = "library.json"
-_UNFINISHED = re.compile(rf"{delta_tables.FOLDER}|{lock.NAME}|{re.escape(_RECORD)}\.[0-9a-f]+\.tmp")
+_UNFINISHED = re.compile(rf"{FOLDER}|{lock.NAME}|{re.escape(_RECORD)}\.[0-9a-f]+\.tmp")
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,12 @@ class Library:
             LibraryError: the table is damaged.
         """
         visible = self._visible(table, where)
-        return delta_tables.read_data_files(self.storage, table, self.data_files(table), columns, visible)
+        return read_data_files(self.storage, table, self.data_files(table), columns, visible)
 
     def iterate(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield the rows that `read` returns in batches, for columns that may not fit into memory."""
         visible = self._visible(table, None)
-        return delta_tables.iterate_data_files(self.storage, table, self.data_files(table), columns, visible)
+        return iterate_data_files(self.storage, table, self.data_files(table), columns, visible)
 
     def data_files(self, table: str) -> list[DataFile]:
         """Return a table's committed files, oldest first."""
@@ -110,7 +112,7 @@ class Library:
             LibraryError: another run holds a local library, or it can't be written.
         """
         with _locked(self.storage, command):
-            writer = Writer.take_over(self.storage)
+            writer = Writer(Committer.take_over(self.storage))
             recover(writer)
             yield writer
 
@@ -122,7 +124,7 @@ class Library:
         if table != "faces":
             return where
         files = self.data_files("photos")
-        batches = delta_tables.read_data_files(self.storage, "photos", files, ["batch_id"])["batch_id"]
+        batches = read_data_files(self.storage, "photos", files, ["batch_id"])["batch_id"]
         committed = pads.field("batch_id").isin(pc.unique(batches))
         return committed if where is None else committed & where
 
@@ -131,11 +133,11 @@ def _create(storage: Storage) -> None:
     for name in TABLES:
         for attempt in range(ATTEMPTS):
             try:
-                delta_tables.create_table(storage, name)
+                create_table(storage, name)
                 break
             except (DeltaError, OSError) as error:  # another process may have created it between look and commit
                 if attempt + 1 == ATTEMPTS:
-                    raise LibraryError(f"cannot create the library {storage.location}: {error}") from error
+                    raise LibraryError(f"cannot create the library {storage.location}: {first_line(error)}") from error
                 time.sleep(FIRST_PAUSE_S)
     record = {"format": FORMAT, "library_id": uuid.uuid4().hex}
     with storage.open_new(_RECORD) as sink:

@@ -25,14 +25,18 @@ class Step:
     Attributes:
         name: ingest, extract, dedup, group or report.
         rows: files, photos or faces worked on.
+        failed: files that failed.
         seconds: wall time; for steps that open stages, from the first row handed to one until the last commit.
         inner: seconds by stage, over all its copies.
+        inputs: a digest of what the step's outcome depends on, where it may be left out when that hasn't changed.
     """
 
     name: str
     rows: int = 0
+    failed: int = 0
     seconds: float = 0.0
     inner: dict[str, float] = field(default_factory=dict)
+    inputs: str | None = None
 
     def figures(self) -> dict[str, Any]:
         """Return seconds, rows and rows_per_second, and inner where stages were timed."""
@@ -43,6 +47,8 @@ class Step:
         }
         if self.inner:
             figures["inner"] = {name: round(seconds, 3) for name, seconds in self.inner.items()}
+        if self.inputs:
+            figures["inputs"] = self.inputs
         return figures
 
 
@@ -57,6 +63,7 @@ class RunRecord:
         started_at: UTC.
         counts: photos_seen, faces, people, …
         steps: figures by step, in the order in which they ran.
+        report: path of the report's first page, where one was written.
     """
 
     command: str
@@ -65,6 +72,7 @@ class RunRecord:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     counts: dict[str, int] = field(default_factory=dict)
     steps: dict[str, Step] = field(default_factory=dict)
+    report: str | None = None
     _started: float = field(default_factory=time.monotonic)
 
     @contextmanager
@@ -80,16 +88,34 @@ class RunRecord:
         for name, value in counts.items():
             self.counts[name] = self.counts.get(name, 0) + value
 
+    @property
+    def photos_tried(self) -> int:
+        """How many photos (files, for `ingest` alone) this run has worked on, failed ones included."""
+        ingest, extract = (self.steps.get(name, Step(name)) for name in ("ingest", "extract"))
+        return extract.rows + ingest.failed if "extract" in self.steps else ingest.rows
+
     def summary(self) -> dict[str, Any]:
-        """Return what `--json` prints: counts, seconds, photos_per_second and stages."""
+        """Return what `--json` prints: counts, seconds, photos_per_second, the report and stages."""
         seconds = time.monotonic() - self._started
         extracted = self.steps["extract"].rows if "extract" in self.steps else 0
         return {
             **self.counts,
+            "photos_failed": sum(step.failed for step in self.steps.values()),
             "run_id": self.run_id,
             "seconds": round(seconds, 3),
             "photos_per_second": round(extracted / seconds, 3),
+            "report": self.report,
             "stages": {name: step.figures() for name, step in self.steps.items()},
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """Return the summary so far with what the report says beside it."""
+        return {
+            **self.summary(),
+            "command": self.command,
+            "started_at": self.started_at,
+            "versions": versions(),
+            "config": json.loads(self.config),
         }
 
     def rows(self) -> pa.Table:
@@ -105,6 +131,16 @@ class RunRecord:
             "stages": json.dumps({name: step.figures() for name, step in self.steps.items()}),
         }
         return pa.Table.from_pylist([row], schema=schemas.RUNS)
+
+
+def last_inputs(runs: pa.Table, step: str) -> str | None:
+    """Return the inputs of the newest finished run that took a step; None where none did."""
+    for row in reversed(runs.sort_by("finished_at").to_pylist()):
+        figures = json.loads(row["stages"]).get(step)
+        if figures is not None:
+            inputs: str | None = figures.get("inputs")
+            return inputs
+    return None
 
 
 def versions() -> dict[str, str]:

@@ -143,3 +143,8 @@ def sync_file(path: Path) -> None:
 def sync_folder(path: Path) -> None:
     """Make a folder's names survive a loss of power."""
     sync_file(path)
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says in its first line; Delta's and Arrow's go on with advice for programmers."""
+    return str(error).partition("\n")[0]

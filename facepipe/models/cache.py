@@ -118,7 +118,7 @@ def load_weights(name: str) -> "dict[str, torch.Tensor]":
         WeightsError: the weights are not on this machine, or not what they were when they were stored.
         WrongUsageError: there is no model of that name.
     """
-    import safetensors.torch  # noqa: PLC0415 - torch takes seconds to import, and listing models needs none of it
+    import safetensors.torch  # here, since torch takes seconds to import, and listing models needs none of it
 
     record = find_record(name)
     if record is None and name not in MODELS:

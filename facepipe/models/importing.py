@@ -42,8 +42,8 @@ def import_weights(
     """Return what was stored of a file of weights.
 
     Args:
-        path: a state dict in facenet-pytorch's layout of Inception-ResNet-v1, pickled by torch (such as the release file
-            `20180402-114759-vggface2.pt`), or safetensors in this project's own layout of any architecture.
+        path: a state dict of Inception-ResNet-v1 in facenet-pytorch's layout, pickled by torch, such as the release
+            file `20180402-114759-vggface2.pt`; or safetensors of any architecture in this project's own layout.
         name: what the model is called from now on; None: the registry's name for that file, or one made of its stem.
         licence: of the weights; None: the registry's.
         mean: safetensors with one tensor `mean`, (512,) float32, which is subtracted from unit-length embeddings.

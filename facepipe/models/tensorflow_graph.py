@@ -9,13 +9,18 @@ import math
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from facepipe.errors import WeightsError
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types; groups (3, 4) are long deprecated
-DTYPES = {1: np.dtype("<f4"), 3: np.dtype("<i4"), 9: np.dtype("<i8")}  # DT_FLOAT, DT_INT32, DT_INT64
+DTYPES: dict[int, np.dtype[Any]] = {
+    1: np.dtype("<f4"),
+    3: np.dtype("<i4"),
+    9: np.dtype("<i8"),
+}  # DT_FLOAT, DT_INT32, DT_INT64
 MAX_ELEMENTS = 1 << 26  # of one tensor: a few bytes may claim any shape
 VALUE_FIELDS = {1: 5, 3: 7, 9: 10}  # float_val, int_val, int64_val of tensor.proto
 

@@ -64,9 +64,8 @@ class Site:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        self._environment.filters.update(
-            counted=wording.counted, date=wording.date, date_span=wording.date_span, clock=wording.clock
-        )
+        for shown_as in (wording.breakable, wording.counted, wording.date, wording.date_span):
+            self._environment.filters[shown_as.__name__] = shown_as
         script = _static("gallery.js")
         self._environment.globals.update(shared)
         # The script stands in the page, allowed by its hash: `script-src 'self'` means different things to different

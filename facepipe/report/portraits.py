@@ -99,7 +99,7 @@ def order_people(people: pa.Table) -> list[Person]:
 
 
 def _person(row: dict[str, Any], number: int) -> Person:
-    name = showable(row["name"] or "")
+    name = showable(" ".join((row["name"] or "").split()))
     return Person(
         person_id=row["person_id"],
         label=name or f"Person {number}",

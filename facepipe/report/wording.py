@@ -1,12 +1,16 @@
 """Numbers, dates and advice as the report's sentences; always English, whatever the machine's locale."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from markupsafe import Markup
 
 from facepipe.errors import ErrorCode
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MINUTE, _HOUR = 60, 3600
+_SPACE = "\N{NO-BREAK SPACE}"  # keeps a date on one line
 
 
 def counted(number: int, one: str, many: str = "") -> str:
@@ -16,7 +20,7 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 def date(moment: datetime | None) -> str:
     """Return `3 Jan 2024`, or an empty string for an unknown date."""
-    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}" if moment else ""
+    return _SPACE.join((str(moment.day), _MONTHS[moment.month - 1], str(moment.year))) if moment else ""
 
 
 def date_span(first: datetime | None, last: datetime | None) -> str:
@@ -28,10 +32,15 @@ def date_span(first: datetime | None, last: datetime | None) -> str:
         return date(last)
     start = date(first)
     if first.year == last.year:
-        start = start.removesuffix(f" {first.year}")
+        start = start.removesuffix(f"{_SPACE}{first.year}")
         if first.month == last.month:
             start = str(first.day)
     return f"{start} \N{EN DASH} {date(last)}"
+
+
+def breakable(name: str) -> Markup:
+    """Return a file name, escaped, that breaks after its own separators where it is too long for a line."""
+    return Markup("<wbr>").join(re.split(r"(?<=[_.-])(?=[^_.-])", name))
 
 
 def clock(moment: datetime | str | None) -> str:
@@ -53,7 +62,7 @@ def duration(seconds: float) -> str:
     """Return a length of time with the two largest units that matter: `0.42 s`, `12.3 s`, `4 min 12 s`, `2 h 5 min`."""
     if seconds < 1:
         return f"{seconds:.2f} s"
-    if seconds < _MINUTE:
+    if round(seconds, 1) < _MINUTE:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < _HOUR:
@@ -62,10 +71,10 @@ def duration(seconds: float) -> str:
 
 
 def decimal(number: float) -> str:
-    """Return a number with thousands separated and one decimal below 100."""
-    if isinstance(number, int) or abs(number) >= 100:
+    """Return a number with three figures: `1,234`, `66.3`, `1.97`."""
+    if abs(number) >= 100:
         return f"{number:,.0f}"
-    return f"{number:,.1f}"
+    return f"{number:.1f}" if abs(number) >= 10 else f"{number:.2f}"
 
 
 @dataclass(frozen=True)

@@ -87,8 +87,7 @@ class RayEngine:
         for group, pool in zip(fused, pools, strict=True):
             options: dict[str, Any] = {"num_gpus": pool.gpus} if pool.gpus else {}
             data = data.map_batches(
-                _named(group),
-                fn_constructor_args=(group, pool.threads),
+                _opening(group, pool.threads),
                 batch_size=batch_rows,
                 batch_format="pyarrow",
                 zero_copy_batch=True,
@@ -116,6 +115,7 @@ class RayEngine:
 
         if self._started:
             return ray
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its warnings are about itself, not about photos
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
         if self._address is None:
             os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this process alone, on loopback
@@ -138,6 +138,10 @@ class RayEngine:
         return ray
 
 
-def _named(group: Sequence[Stage]) -> type[StageGroup]:
-    """Return StageGroup under the stages' names, which is what Ray shows."""
-    return type("_".join(stage.name for stage in group), (StageGroup,), {})
+def _opening(group: Sequence[Stage], threads: int) -> type[StageGroup]:
+    """Return a class that opens these stages when an actor constructs it, under their names, which is what Ray shows."""
+
+    def construct(self: StageGroup) -> None:
+        StageGroup.__init__(self, group, threads)
+
+    return type("_".join(stage.name for stage in group), (StageGroup,), {"__init__": construct})

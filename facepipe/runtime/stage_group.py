@@ -1,5 +1,6 @@
 """Stages that run together in one process: the same code inside a Ray actor and in the plain loop."""
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -20,8 +21,8 @@ class StageGroup:
     """
 
     def __init__(self, stages: Sequence[Stage], threads: int) -> None:
-        limit_threads(threads)
         self._opened: list[tuple[Stage, Callable[[pa.Table], pa.Table]]] = [(stage, stage.open()) for stage in stages]
+        limit_threads(threads)
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """Return the batch with every stage's columns, row by row in the same order."""
@@ -41,9 +42,8 @@ class StageGroup:
 
 
 def limit_threads(threads: int) -> None:
-    """Keep this process's numeric libraries to a number of threads, so that pools don't fight over cores."""
-    import cv2
-    import torch
-
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(threads)
+    """Keep the numeric libraries that the stages have loaded to a number of threads, so that pools don't fight over cores."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+    if "cv2" in sys.modules:
+        sys.modules["cv2"].setNumThreads(threads)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import pyarrow as pa
 
 from facepipe import schemas
@@ -29,10 +30,10 @@ class AlignFaces:
         return self._align
 
     def _align(self, table: pa.Table) -> pa.Table:
-        aligned: list[memoryview] = []
+        aligned: list[bytes] = []
         crops: list[list[bytes]] = []
         for photo, boxes in zip(photos_of(table), arrays_of(table["boxes"], 4), strict=True):
-            boxes_in_pixels = boxes * photo.scale
-            aligned.append(memoryview(crop_faces(photo.pixels, boxes_in_pixels, self.size).reshape(-1)))
+            boxes_in_pixels = boxes * np.float32(photo.scale)
+            aligned.append(crop_faces(photo.pixels, boxes_in_pixels, self.size).tobytes())
             crops.append([display_crop(photo.pixels, box) for box in boxes_in_pixels])
         return with_columns(table, self.writes, {"aligned": aligned, "crops": crops})

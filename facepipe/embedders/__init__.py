@@ -1,0 +1,1 @@
+"""Aligned crops become embeddings: one module a network."""
