@@ -1,4 +1,4 @@
-"""Drives a headless Chromium over its debugging pipe: real viewports, key presses, screenshots, and what it complains of."""
+"""Drives a headless Chromium over its debugging pipe: viewports, key presses, screenshots, and its complaints."""
 
 import base64
 import json
@@ -118,8 +118,8 @@ class Tab:
             self._note(self._next_message())
         self._events.clear()
 
-    def evaluate(self, expression: str) -> Any:  # noqa: ANN401  (whatever the script answers, as JSON)
-        """Return the value of a script's expression; a promise is awaited."""
+    def evaluate(self, expression: str) -> Any:
+        """Return the value of a script's expression, as JSON has it; a promise is awaited."""
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in answer:
             raise RuntimeError(f"{expression}: {answer['exceptionDetails']}")
@@ -148,8 +148,10 @@ def chromium(profile: Path) -> Iterator[Tab]:
     commands_out, commands_in = os.pipe()
     answers_out, answers_in = os.pipe()
     process = subprocess.Popen(
-        [sys.executable, "-c", _LAUNCH, str(commands_out), str(answers_in), str(EXECUTABLE), *_FLAGS]
-        + [f"--user-data-dir={profile}", "about:blank"],
+        [
+            *(sys.executable, "-c", _LAUNCH, str(commands_out), str(answers_in)),
+            *(str(EXECUTABLE), *_FLAGS, f"--user-data-dir={profile}", "about:blank"),
+        ],
         pass_fds=(commands_out, answers_in),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -1,63 +1,97 @@
 """Faces cut out by their boxes: for the embedder, and as thumbnails for people."""
 
 import io
-from collections.abc import Sequence
+from math import ceil, floor
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-# Growth that repeats, as a share of the box, what FaceNet's networks were trained on: the box grown by 16 px a side,
-# stretched to 182 px, of which the central 160 are kept. For LFW's median box of 88 x 115 px that keeps
-# (88 + 32) * 160 / 182 = 105.5 px of width and (115 + 32) * 160 / 182 = 129.2 px of height.
+Photo = npt.NDArray[np.uint8]
+Boxes = npt.NDArray[np.floating]
+
+# The share of the box's width and height added on each side. FaceNet's networks were trained on boxes grown by 16 px a
+# side, stretched to 182 px, of which the central 160 are kept. LFW's typical box is 88 x 115 px: of it that keeps
+# (88 + 32) * 160 / 182 = 105.5 px and (115 + 32) * 160 / 182 = 129.2 px, which is the box grown by these shares.
 FACENET_GROW = (0.10, 0.062)
 
-Crops = npt.NDArray[np.uint8]
+THUMBNAIL_MARGIN = 0.3  # of the box's longer side, on each side
+JPEG_QUALITY = 85
+
+Region = tuple[float, float, float, float]
 
 
 def crop_faces(
-    image: npt.NDArray[np.uint8],
-    boxes_xyxy: npt.NDArray[np.float32],
-    size: int = 160,
-    grow: tuple[float, float] = FACENET_GROW,
-    *,
-    beyond_edge: str = "replicate",
-    resample: Image.Resampling = Image.Resampling.BILINEAR,
-) -> Crops:
-    """Return each face's grown box stretched to a square, in one antialiased resampling.
+    image: Photo, boxes_xyxy: Boxes, size: int = 160, grow: tuple[float, float] = FACENET_GROW
+) -> npt.NDArray[np.uint8]:
+    """Return each face's box, grown and stretched to a square, in one resampling: antialiased where it shrinks.
+
+    The aspect is not kept, since the networks were trained that way. Beyond the photo's edges its outermost pixels are
+    repeated, so that a face cut by the edge keeps its proportions.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        boxes_xyxy: (N, 4) pixels, x1 and y1 exclusive; may reach beyond the photo.
-        size: side of the crops, in pixels.
-        grow: share of the box's width and height added on each side.
-        beyond_edge: "clip" or "replicate".
-        resample: filter.
+        boxes_xyxy: (N, 4) pixels, x1 and y1 exclusive; they may reach beyond the photo.
+        size: side of the crops in pixels, S.
+        grow: share of the box's width and of its height added on each side.
 
     Returns:
-        (N, size, size, 3) uint8 RGB, in the order of the boxes.
+        (N, S, S, 3) uint8 RGB, in the order of the boxes.
+
+    Raises:
+        ValueError: a box is empty or not finite.
     """
     crops = np.empty((len(boxes_xyxy), size, size, 3), np.uint8)
-    for crop, box in zip(crops, np.asarray(boxes_xyxy, np.float64), strict=True):
-        x0, y0, x1, y1 = box
-        gx, gy = grow[0] * (x1 - x0), grow[1] * (y1 - y0)
-        region = (x0 - gx, y0 - gy, x1 + gx, y1 + gy)
-        if beyond_edge == "clip":
-            H, W = image.shape[:2]
-            region = (max(region[0], 0), max(region[1], 0), min(region[2], W), min(region[3], H))
-        crop[:] = _resample(image, region, size, resample)
+    for crop, box in zip(crops, np.asarray(boxes_xyxy, np.float64).reshape(-1, 4), strict=True):
+        x0, y0, x1, y1 = _checked(box)
+        grow_x, grow_y = grow[0] * (x1 - x0), grow[1] * (y1 - y0)
+        crop[:] = _resample(image, (x0 - grow_x, y0 - grow_y, x1 + grow_x, y1 + grow_y), size)
     return crops
 
 
-def _resample(image: npt.NDArray[np.uint8], region: Sequence[float], size: int, resample: Image.Resampling) -> Crops:
+def display_crop(image: Photo, box_xyxy: Boxes, max_side: int = 160) -> bytes:
+    """Return a JPEG of the face and some of what is around it: a square inside the photo, never enlarged.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        box_xyxy: (4,) pixels, x1 and y1 exclusive; may reach beyond the photo.
+        max_side: greatest side of the picture, in pixels.
+
+    Raises:
+        ValueError: the box is empty or not finite.
+    """
     height, width = image.shape[:2]
+    x0, y0, x1, y1 = _checked(np.asarray(box_xyxy, np.float64))
+    side = min(max(1, round((1 + 2 * THUMBNAIL_MARGIN) * max(x1 - x0, y1 - y0))), height, width)
+    left = min(max(round((x0 + x1 - side) / 2), 0), width - side)
+    top = min(max(round((y0 + y1 - side) / 2), 0), height - side)
+    picture = Image.fromarray(np.ascontiguousarray(image[top : top + side, left : left + side]))
+    if side > max_side:
+        picture = picture.resize((max_side, max_side), Image.Resampling.BICUBIC)
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=JPEG_QUALITY)
+    return file.getvalue()
+
+
+def _checked(box: npt.NDArray[np.float64]) -> Region:
+    x0, y0, x1, y1 = box.tolist()
+    if not (np.isfinite(box).all() and x0 < x1 and y0 < y1):
+        raise ValueError(f"a face's box must be finite and not empty, not {box.tolist()}")
+    return x0, y0, x1, y1
+
+
+def _resample(image: Photo, region: Region, size: int) -> Photo:
+    """Return a region of the photo, in fractions of pixels and perhaps beyond its edges, as (size, size, 3)."""
     x0, y0, x1, y1 = region
-    # a pixel more than the filter reaches
-    mx, my = (int(np.ceil(3 * max(1.0, s / size))) for s in (x1 - x0, y1 - y0))
-    cols = np.arange(int(np.floor(x0)) - mx, int(np.ceil(x1)) + mx)
-    rows = np.arange(int(np.floor(y0)) - my, int(np.ceil(y1)) + my)
-    inside = (cols >= 0) & (cols < width) if False else None
-    patch = image[np.clip(rows, 0, height - 1)][:, np.clip(cols, 0, width - 1)]
-    picture = Image.fromarray(np.ascontiguousarray(patch))
-    left, top = cols[0], rows[0]
-    return np.asarray(picture.resize((size, size), resample, box=(x0 - left, y0 - top, x1 - left, y1 - top)))
+    columns = _pixels_around(x0, x1, size)
+    rows = _pixels_around(y0, y1, size)
+    # Only the pixels that the filter reaches are copied; beyond the edges the outermost ones stand in.
+    patch = image[np.clip(rows, 0, image.shape[0] - 1)[:, None], np.clip(columns, 0, image.shape[1] - 1)]
+    box = (x0 - columns[0], y0 - rows[0], x1 - columns[0], y1 - rows[0])
+    return np.asarray(Image.fromarray(patch).resize((size, size), Image.Resampling.BILINEAR, box=box))
+
+
+def _pixels_around(start: float, stop: float, size: int) -> npt.NDArray[np.int64]:
+    """Return the pixels that a bilinear filter reaches when [start, stop) becomes `size` pixels."""
+    reach = ceil(max(1.0, (stop - start) / size)) + 1
+    return np.arange(floor(start) - reach, ceil(stop) + reach)

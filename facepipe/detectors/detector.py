@@ -31,9 +31,7 @@ class Detections:
 class Detector(Protocol):
     """Finds faces on photos."""
 
-    def detect(
-        self, images: Sequence[NDArray[np.uint8]], scales: Sequence[float] | None = None
-    ) -> list[Detections]:
+    def detect(self, images: Sequence[NDArray[np.uint8]], scales: Sequence[float] | None = None) -> list[Detections]:
         """Return the faces of each image; what else is in the batch changes nothing but speed.
 
         Args:

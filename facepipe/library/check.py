@@ -160,7 +160,7 @@ def check_embeddings(library: Library) -> Problems:
     lengths: set[int] = set()
     for batch in library.iterate("faces", ["face_id", "embedding"]):
         vectors = batch.column("embedding")
-        missing = pc.or_(pc.is_null(vectors), pc.equal(pc.list_value_length(vectors), 0))
+        missing = pc.equal(pc.fill_null(pc.list_value_length(vectors), 0), 0)
         yield from _name(batch.column("face_id").filter(missing), "face_id", "no embedding")
         present = batch.filter(pc.invert(missing))
         vectors = present.column("embedding")

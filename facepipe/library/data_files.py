@@ -6,6 +6,7 @@ Files are never read through `DeltaTable.to_pyarrow_*`: a process that did so ma
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,28 +104,32 @@ def read_data_files(
     names = list(TABLES[name].names if columns is None else columns)
     if not files:
         return TABLES[name].empty_table().select(names)
-    try:
+    with _naming_damage(storage, name):
         return open_dataset(storage, name, files).to_table(columns=names, filter=where)
-    except (OSError, pa.ArrowException) as error:
-        raise LibraryError(f"the table {name!r} of {storage.location} can't be read: {first_line(error)}") from error
 
 
 def iterate_data_files(
     storage: Storage, name: str, files: Sequence[DataFile], columns: Sequence[str], where: pc.Expression | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of some files in batches that fit into memory; otherwise as `read_data_files`."""
-    if not files:
-        return
-    try:
-        yield from open_dataset(storage, name, files).to_batches(columns=list(columns), filter=where)
-    except (OSError, pa.ArrowException) as error:
-        raise LibraryError(f"the table {name!r} of {storage.location} can't be read: {first_line(error)}") from error
+    if files:
+        with _naming_damage(storage, name):
+            yield from open_dataset(storage, name, files).to_batches(columns=list(columns), filter=where)
 
 
 def files_with(storage: Storage, name: str, files: Sequence[DataFile], where: pc.Expression) -> list[DataFile]:
     """Return those of some files that hold a row for which an expression is true."""
     if not files:
         return []
-    found = open_dataset(storage, name, files).to_table(columns={"file": pads.field("__filename")}, filter=where)
-    names = {path.rpartition("/")[2] for path in pc.unique(found["file"]).to_pylist()}
+    with _naming_damage(storage, name):
+        found = open_dataset(storage, name, files).to_table(columns=["__filename"], filter=where)
+    names = {path.rpartition("/")[2] for path in pc.unique(found["__filename"]).to_pylist()}
     return [file for file in files if file.path in names]
+
+
+@contextmanager
+def _naming_damage(storage: Storage, name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise LibraryError(f"the table {name!r} of {storage.location} can't be read: {first_line(error)}") from error

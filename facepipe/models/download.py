@@ -22,14 +22,17 @@ MAX_MEMBER_BYTES = 1 << 30
 # without a pyproject.toml is built by whatever `setuptools` is importable; this one merely hands over the PKG-INFO
 # that every source distribution carries.
 _METADATA_ONLY_BACKEND = """\
-import os, shutil
+import email, os, re, shutil
 
 class __legacy__:
     @staticmethod
     def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
-        os.mkdir(os.path.join(metadata_directory, "unpacked-0.dist-info"))
-        shutil.copy("PKG-INFO", os.path.join(metadata_directory, "unpacked-0.dist-info", "METADATA"))
-        return "unpacked-0.dist-info"
+        with open("PKG-INFO", encoding="utf-8") as file:
+            metadata = email.message_from_file(file)
+        name = re.sub("[^A-Za-z0-9.]+", "_", metadata["Name"]) + "-" + metadata["Version"] + ".dist-info"
+        os.mkdir(os.path.join(metadata_directory, name))
+        shutil.copy("PKG-INFO", os.path.join(metadata_directory, name, "METADATA"))
+        return name
 """
 
 

@@ -5,7 +5,7 @@ Networks", IEEE Signal Processing Letters 23(10), 2016, section II.B and figure 
 
 All three take RGB as (pixel - 127.5) / 128 and return for each window the probability that it shows a face and the
 offsets of the face's edges from the window's (x0, y0, x1, y1; in units of the window's side). The pretrained weights
-were trained with Caffe on images with swapped axes, so feature maps are flattened column by column.
+come from Matlab, which stores arrays column by column: feature maps are flattened in that order.
 """
 
 import torch
@@ -116,5 +116,5 @@ def _face_probability(logits: Tensor) -> Tensor:
 
 
 def _flatten_by_columns(x: Tensor) -> Tensor:
-    """Return feature maps (N, C, H, W) as vectors (N, W * H * C) in the order in which the dense weights were trained."""
+    """Return feature maps (N, C, H, W) as vectors (N, W * H * C): the order in which the dense weights were trained."""
     return x.permute(0, 3, 2, 1).flatten(1)

@@ -17,9 +17,10 @@ LOOSE = LABELS < 0
 
 def attach(photos: list[int], distance: float, loose: np.ndarray = LOOSE) -> list[int]:
     neighbors = nearest_neighbors(EMBEDDINGS, 6)
-    return attach_faces(
+    labels: list[int] = attach_faces(
         EMBEDDINGS, np.array(photos), LABELS, loose=loose, neighbors=neighbors, attach_distance=distance
     ).tolist()
+    return labels
 
 
 def test_loose_faces_join_the_nearest_person_within_the_distance() -> None:

@@ -12,7 +12,8 @@ from facepipe.clustering.constraints import cannot_link, numbered_by_first_face,
 
 def unit_vectors(seed: int, count: int, dimension: int = 4) -> np.ndarray:
     vectors = np.random.default_rng(seed).normal(size=(count, dimension))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    unit: np.ndarray = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 def slow_average_linkage(embeddings: np.ndarray, photos: np.ndarray, cut: float) -> set[frozenset[int]]:

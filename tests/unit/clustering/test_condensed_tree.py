@@ -16,7 +16,8 @@ def blobs(seed: int, people: int = 6, each: int = 8, spread: float = 0.12) -> np
     vectors = np.repeat(rng.normal(size=(people, 12)), each, axis=0)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors += spread * rng.normal(size=vectors.shape)
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    unit: np.ndarray = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 def tree_of(embeddings: np.ndarray, k: int = 1000, min_samples: int = 1) -> np.ndarray:

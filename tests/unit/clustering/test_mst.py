@@ -70,8 +70,10 @@ def test_the_forest_weighs_what_scipys_does(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_pieces_merge_into_the_forest_of_the_whole(seed: int) -> None:
     graph = random_graph(seed)
-    halves = [minimum_spanning_forest(Edges(*(part[start::2] for part in graph)), 20) for start in (0, 1)]
-    merged = Edges(*(np.concatenate(parts) for parts in zip(*halves, strict=True)))
+    first, second = (
+        minimum_spanning_forest(Edges(graph.left[s::2], graph.right[s::2], graph.distance[s::2]), 20) for s in (0, 1)
+    )
+    merged = Edges(*map(np.concatenate, zip(first, second, strict=True)))
     assert rows_of(minimum_spanning_forest(merged, 20)) == kruskal(graph, 20), seed
 
 

@@ -38,7 +38,7 @@ def test_then_the_first_by_name() -> None:
 
 def test_the_order_of_the_files_does_not_matter() -> None:
     files = [("a", "2", NEW), ("bb", "1", OLD), ("c", "1", OLD), ("d", "2", OLD), ("e", "3", OLD)]
-    results = [group_exact_copies(*map(list, zip(*order, strict=True))) for order in itertools.permutations(files)]  # type: ignore[arg-type]
+    results = [group_exact_copies(*map(list, zip(*order, strict=True))) for order in itertools.permutations(files)]
     assert all(result == results[0] for result in results)
     assert keepers(results[0]) == ["c", "d"]
 

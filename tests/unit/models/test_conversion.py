@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from facenet_pytorch_layout import Reference, random_state
+from tests.facenet_pytorch_layout import Reference, random_state
 from torch.nn import functional as F
 
 from facepipe.errors import WeightsError

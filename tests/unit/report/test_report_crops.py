@@ -2,10 +2,10 @@ import hashlib
 from pathlib import Path
 
 import pyarrow as pa
-from report_album import draw_face
 
 from facepipe.report.crops import CROPS, file_stem, jpeg_size, write_crops
 from facepipe.schemas import FACES
+from report_album import draw_face
 
 NOBODY = pa.array([], pa.string())
 

@@ -3,16 +3,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from report_album import RUN, Album, draw_face, family_album
-from report_html import Page, crawl
 
 from facepipe.errors import WrongUsageError
 from facepipe.report import gallery
+from facepipe.report.crops import write_crops
 from facepipe.report.gallery import write_report
 from facepipe.report.portraits import Person, hidden_faces, join_faces, order_people, to_faces
-from facepipe.report.crops import write_crops
 from facepipe.report.replace import MARKER
+from report_album import RUN, Album, draw_face, family_album
+from report_html import Page, crawl
 
 
 @pytest.fixture(scope="module")
@@ -145,16 +146,17 @@ def test_long_lists_are_cut_into_pages(tmp_path: Path) -> None:
     assert len(list((index.parent / "people").iterdir())) == 3 + 6
     assert all(page.tags.count("li") < 3 + 20 for page in pages.values())
     shown = [
-        link for page in sorted(index.parent.glob("index*.html")) for link in Page(page).links if "people/" in link
+        [link for link in Page(index.parent / name).links if "people/" in link]
+        for name in ("index.html", "index-2.html", "index-3.html")
     ]
-    assert len(shown) == len(set(shown)) == 7
-    last = (index.parent / "people" / Path(shown[-1]).name).read_text()
-    assert "../index-3.html#person-" in last
+    assert [len(links) for links in shown] == [3, 3, 1]
+    assert len({link for links in shown for link in links}) == 7
+    assert "../index-3.html#person-" in (index.parent / shown[2][0]).read_text()
 
 
 def test_equal_tables_give_equal_bytes_and_stale_pages_vanish(tmp_path: Path) -> None:
     tables = family_album().tables()
-    shuffled = {name: table.take(list(reversed(range(table.num_rows)))) for name, table in tables.items()}
+    shuffled = {name: table.take(np.arange(table.num_rows)[::-1]) for name, table in tables.items()}
     first = contents(write_report(tables, RUN, tmp_path / "a").parent)
     assert contents(write_report(shuffled, RUN, tmp_path / "b").parent) == first
     write_report({}, {}, tmp_path / "b")
@@ -218,7 +220,7 @@ def slow_rows(rows: dict[str, list[dict[str, Any]]], people: list[Person]) -> li
         }
         own.sort(
             key=lambda face: (taken_at[face["photo_id"]] or datetime.max, places[face["face_id"]], face["face_id"])
-        )  # noqa: B023
+        )
         pages.append([face["face_id"] for face in own])
     known = {person.person_id for person in people} | hidden
     rest = [face for face in rows["faces"] if person_of[face["face_id"]] not in known]

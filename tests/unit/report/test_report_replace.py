@@ -10,6 +10,15 @@ def write(folder: Path, text: str = "") -> None:
     (folder / "index.html").write_text(MARKER + text)
 
 
+def interrupted(folder: Path) -> None:
+    write(folder, "half")
+    raise KeyboardInterrupt
+
+
+def full_disk() -> None:
+    raise OSError(28, "No space left on device")
+
+
 def test_the_new_folder_replaces_the_old_one_whole(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "report"
     with replaced_folder(target) as folder:
@@ -29,8 +38,7 @@ def test_an_interruption_leaves_the_old_folder_and_nothing_else(tmp_path: Path) 
     with replaced_folder(target) as folder:
         write(folder, "old")
     with pytest.raises(KeyboardInterrupt), replaced_folder(target) as folder:
-        write(folder, "half")
-        raise KeyboardInterrupt
+        interrupted(folder)
     assert (target / "index.html").read_text() == MARKER + "old"
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
@@ -72,9 +80,8 @@ def test_a_file_that_cannot_be_written_ends_in_one_sentence(tmp_path: Path) -> N
     target = tmp_path / "report"
     with replaced_folder(target) as folder:
         write(folder)
-    with pytest.raises(FacepipeError, match="cannot write the report .*: No space left on device"):
-        with replaced_folder(target):
-            raise OSError(28, "No space left on device")
+    with pytest.raises(FacepipeError, match=r"cannot write the report .*: No space"), replaced_folder(target):
+        full_disk()
     assert (target / "index.html").exists()
     (tmp_path / "file").touch()
     with pytest.raises(FacepipeError, match="cannot write the report"), replaced_folder(tmp_path / "file" / "report"):

@@ -1,0 +1,44 @@
+"""The real program, run as people run it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+PROGRAM = [sys.executable, "-m", "facepipe.cli.main"]
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        result: dict[str, Any] = json.loads(self.out)
+        return result
+
+
+def environment(**extra: str) -> dict[str, str]:
+    return {**os.environ, "RAY_DISABLE_DOCKER_CPU_WARNING": "1", **extra}
+
+
+def facepipe(*arguments: str | Path, cwd: Path | None = None, **extra: str) -> Outcome:
+    done = subprocess.run(
+        [*PROGRAM, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=cwd, env=environment(**extra), timeout=900
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def start(*arguments: str | Path) -> subprocess.Popen[str]:
+    """Start the program in a process group of its own."""
+    return subprocess.Popen(
+        [*PROGRAM, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        start_new_session=True,
+    )

@@ -1,0 +1,139 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from facepipe.embedders import facenet
+from facepipe.embedders.embedder import Embedder
+from facepipe.embedders.facenet import FaceNet
+from facepipe.errors import FacepipeError, WeightsError
+from facepipe.models.inception_resnet_v1 import InceptionResNetV1
+
+
+def random_network(seed: int = 0) -> InceptionResNetV1:
+    torch.manual_seed(seed)
+    network = InceptionResNetV1().eval()
+    for tensor in network.parameters():
+        if tensor.ndim > 1:
+            torch.nn.init.kaiming_normal_(tensor)
+    return network
+
+
+@pytest.fixture(scope="module")
+def crops() -> np.ndarray:
+    return np.random.default_rng(9).integers(0, 256, (5, 160, 160, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def mean() -> np.ndarray:
+    return np.random.default_rng(10).normal(0, 0.02, 512).astype(np.float32)
+
+
+def embed_one(network: InceptionResNetV1, crop: np.ndarray, mean: np.ndarray | None, mirror: bool) -> np.ndarray:
+    """The slow, obvious twin: one crop, in numpy but for the network."""
+
+    def raw(image: np.ndarray) -> np.ndarray:
+        pixels = (image.astype(np.float64) - 127.5) / 128
+        with torch.no_grad():
+            output = network(torch.from_numpy(pixels.transpose(2, 0, 1)[None].astype(np.float32).copy()))
+        vector: np.ndarray = output[0].numpy().astype(np.float64)
+        return vector
+
+    vector = raw(crop) + raw(crop[:, ::-1]) if mirror else raw(crop)
+    vector = vector / np.linalg.norm(vector)
+    if mean is not None:
+        vector = vector - mean
+    return np.asarray(vector / np.linalg.norm(vector))
+
+
+@pytest.mark.parametrize("mirror", [False, True], ids=["once", "mirrored"])
+@pytest.mark.parametrize("centred", [False, True], ids=["raw", "centred"])
+def test_equals_the_slow_twin(
+    crops: np.ndarray, mean: np.ndarray, mirror: bool, centred: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(facenet.BATCH, "cpu", 2)  # three passes, the last of them short
+    centre = mean if centred else None
+    embeddings = FaceNet(random_network(), centre, mirror=mirror).embed(crops)
+    expected = np.stack([embed_one(random_network(), crop, centre, mirror) for crop in crops])
+    np.testing.assert_allclose(embeddings, expected, atol=2e-5)
+    assert embeddings.dtype == np.float32
+
+
+def test_unit_length_and_settings(crops: np.ndarray, mean: np.ndarray) -> None:
+    embedder: Embedder = FaceNet(random_network(), mean)
+    np.testing.assert_allclose(np.linalg.norm(embedder.embed(crops[:2]), axis=1), 1, atol=1e-6)
+    assert (embedder.input_size, embedder.dimension, embedder.alignment) == (160, 512, "box")
+
+
+def test_no_crops_no_embeddings(crops: np.ndarray) -> None:
+    embeddings = FaceNet(random_network()).embed(crops[:0])
+    assert embeddings.shape == (0, 512)
+    assert embeddings.dtype == np.float32
+
+
+@pytest.mark.filterwarnings("error")
+def test_read_only_views_are_fine(crops: np.ndarray) -> None:
+    network = random_network()
+    view = np.frombuffer(crops[:2].tobytes(), np.uint8).reshape(2, 160, 160, 3)[::-1]
+    np.testing.assert_allclose(
+        FaceNet(network).embed(view), FaceNet(network).embed(crops[:2])[::-1], atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("shape", [(160, 160, 3), (1, 182, 182, 3), (1, 160, 160), (1, 3, 160, 160)])
+def test_other_shapes_are_a_bug(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="crops must be"):
+        FaceNet(random_network()).embed(np.zeros(shape, np.uint8))
+    with pytest.raises(ValueError, match="crops must be"):
+        FaceNet(random_network()).embed(np.zeros((1, 160, 160, 3), np.float32))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0])
+def test_a_vector_without_direction_is_never_returned(crops: np.ndarray, mean: np.ndarray, value: float) -> None:
+    network = random_network()
+    with torch.no_grad():
+        network.bottleneck.weight.fill_(value if value == 0 else 0.0)
+        network.bottleneck.bias.fill_(value)
+    with pytest.raises(FacepipeError, match="zero or not finite"):
+        FaceNet(network, mean).embed(crops[:1])
+
+
+def test_absent_weights_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEPIPE_HOME", str(tmp_path))
+    with pytest.raises(WeightsError, match="facepipe models pull facenet-casia-webface"):
+        FaceNet.load()
+
+
+def test_weights_of_another_architecture(mtcnn_weights: str) -> None:
+    with pytest.raises(WeightsError, match="'mtcnn' is no Inception-ResNet-v1"):
+        FaceNet.load(mtcnn_weights, device="cpu")
+
+
+def central_crop(path: Path) -> np.ndarray:
+    """The middle 126 x 126 of a 250 x 250 photo of LFW, at the network's size."""
+    with Image.open(path) as photo:
+        face = photo.convert("RGB").crop((62, 62, 188, 188)).resize((160, 160), Image.Resampling.BILINEAR)
+    return np.asarray(face)
+
+
+def test_photos_of_one_person_lie_closer(data: Path, facenet_weights: str) -> None:
+    people = [sorted(p.glob("*.jpg"))[:2] for p in sorted((data / "lfw-dev" / "images").iterdir())]
+    pairs = [photos for photos in people if len(photos) == 2][:12]
+    embedder = FaceNet.load(facenet_weights, device="cpu")
+    first, second = (embedder.embed(np.stack([central_crop(pair[i]) for pair in pairs])) for i in range(2))
+    similarities = first @ second.T  # (12, 12): same people on the diagonal
+    same, different = np.diag(similarities), similarities[~np.eye(len(pairs), dtype=bool)]
+    assert (similarities.argmax(axis=1) == np.arange(len(pairs))).sum() >= 11
+    assert same.mean() > 0.5
+    assert abs(different.mean()) < 0.1  # centred: strangers are at right angles
+
+
+@pytest.mark.gpu
+def test_half_precision_on_a_gpu_agrees(crops: np.ndarray, facenet_weights: str) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device")
+    on_cpu = FaceNet.load(facenet_weights, device="cpu").embed(crops)
+    on_gpu = FaceNet.load(facenet_weights, device="cuda").embed(crops)
+    assert float((on_cpu * on_gpu).sum(axis=1).min()) > 0.9999
