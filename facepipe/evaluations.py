@@ -32,6 +32,8 @@ from facepipe.stages.pick_central_face import PickCentralFace
 from facepipe.stages.read_photos import ReadPhotos
 from facepipe.stages.rows import arrays_of
 
+LEAST_HEIGHTS = (20, 40, 60)
+
 
 def evaluate_lfw(images: Path, pairs_file: Path, config: Config, engine: Engine) -> dict[str, Any]:
     """Return the figures of LFW's View 2 (`evaluation.lfw.Verification`) and how many photos had no face found.
@@ -90,12 +92,19 @@ def evaluate_detection(images: Path, boxes_file: Path, config: Config, engine: E
     started = time.time()
     found = _run([images / name for name in names], stages, ["boxes", "scores", "handed_at"], config, engine)
     seconds = time.time() - max(handed_at(found), started)
-    figures = evaluate_detections(
-        [truths[name] for name in names],
-        arrays_of(found["boxes"], 4),
-        [scores[:, 0] for scores in arrays_of(found["scores"], 1)],
-    )
-    return asdict(figures) | {"photos": len(names), "photos_per_second": len(names) / seconds}
+    boxes, scores = arrays_of(found["boxes"], 4), [scores[:, 0] for scores in arrays_of(found["scores"], 1)]
+    figures = {
+        str(height): evaluate_detections(boxes, scores, [truths[name] for name in names], height)
+        for height in LEAST_HEIGHTS
+    }
+    return {
+        "average_precision": {height: at.average_precision for height, at in figures.items()},
+        "recall": {height: at.recall for height, at in figures.items()},
+        "precision": {height: at.precision for height, at in figures.items()},
+        "photos": len(names),
+        "faces": sum(len(photo) for photo in truths.values()),
+        "photos_per_second": len(names) / seconds,
+    }
 
 
 def embed_central_faces(paths: Sequence[Path], config: Config, engine: Engine) -> pa.Table:

@@ -139,7 +139,8 @@ def dedup(job: Job) -> None:
         files = job.library.read("files")
         step.rows = len(files)
         duplicates = find_duplicates(files)
-        job.writer.replace("duplicates", duplicates)
+        if not duplicates.equals(job.library.read("duplicates")):
+            job.writer.replace("duplicates", duplicates)
         job.record.count(duplicate_groups=len(duplicates["group_id"].unique()))
 
 
@@ -189,7 +190,7 @@ def _carry_out(job: Job, step: Step, rows: pa.Table, stages: list[list[Stage]]) 
         for finished in gather(batches, job.config.runtime.commit_seconds):
             started = min(started or time.time(), handed_at(finished))
             for name, seconds in stage_seconds(finished).items():
-                step.inner[name] = step.inner.get(name, 0.0) + seconds
+                step.add_inner(name, len(finished), seconds)
             yield finished
             step.seconds = time.time() - started
             progress.advance(len(finished), _faces(finished), pc.sum(pc.not_equal(finished["status"], "")).as_py())

@@ -23,11 +23,12 @@ class Step:
     """One step's figures.
 
     Attributes:
-        name: ingest, extract, dedup, group or report.
+        name: ingest, extract, dedup, group or report; of an inner step, its stage.
         rows: files, photos or faces worked on.
         failed: files that failed.
-        seconds: wall time; for steps that open stages, from the first row handed to one until the last commit.
-        inner: seconds by stage, over all its copies.
+        seconds: wall time; for steps that open stages, from the first row handed to one until the last commit. Of an
+            inner step, the time of all its copies together.
+        inner: the stages of the step.
         inputs: a digest of what the step's outcome depends on, where it may be left out when that hasn't changed.
     """
 
@@ -35,8 +36,14 @@ class Step:
     rows: int = 0
     failed: int = 0
     seconds: float = 0.0
-    inner: dict[str, float] = field(default_factory=dict)
+    inner: "dict[str, Step]" = field(default_factory=dict)
     inputs: str | None = None
+
+    def add_inner(self, name: str, rows: int, seconds: float) -> None:
+        """Add what a stage has worked on."""
+        stage = self.inner.setdefault(name, Step(name))
+        stage.rows += rows
+        stage.seconds += seconds
 
     def figures(self) -> dict[str, Any]:
         """Return seconds, rows and rows_per_second, and inner where stages were timed."""
@@ -46,7 +53,7 @@ class Step:
             "rows_per_second": round(self.rows / self.seconds, 3) if self.seconds > 0 else 0.0,
         }
         if self.inner:
-            figures["inner"] = {name: round(seconds, 3) for name, seconds in self.inner.items()}
+            figures["inner"] = {name: stage.figures() for name, stage in self.inner.items()}
         if self.inputs:
             figures["inputs"] = self.inputs
         return figures

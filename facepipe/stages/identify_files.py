@@ -44,7 +44,7 @@ class IdentifyFiles:
                     if not data:
                         raise PhotoError(ErrorCode.EMPTY, "the file is empty")
                     photo_id = hashlib.sha256(data).hexdigest()
-                    media_type = check_header(data, self.decode.max_pixels)
+                    media_type = check_header(data, self.decode.max_pixels).media_type
                 except PhotoError as error:
                     status[row], message[row] = error.code.value, str(error)
             photo_ids.append(photo_id)

@@ -7,9 +7,8 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from report_album import RUN, Album
-
 from facepipe.report.gallery import write_report
+from tests.report_album import RUN, Album
 
 GOLDEN = Path(__file__).with_name("report_person.html")
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from headless_chromium import EXECUTABLE, Tab, chromium
 from PIL import Image
-from report_album import RUN, family_album
 
 from facepipe.report.gallery import write_report
+from tests.headless_chromium import EXECUTABLE, Tab, chromium
+from tests.report_album import RUN, family_album
 
 pytestmark = pytest.mark.skipif(not EXECUTABLE.exists(), reason=f"no Chromium at {EXECUTABLE}")
 
@@ -39,6 +39,11 @@ def pixels(png: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
+def colours(png: bytes) -> int:
+    """How many different colours a picture has."""
+    return len(np.unique(pixels(png).astype(np.int32) @ np.array([1, 256, 65536], np.int32)))
+
+
 def focused(tab: Tab) -> str:
     return str(tab.evaluate("document.activeElement.getAttribute('href')"))
 
@@ -60,7 +65,7 @@ def test_every_page_opens_by_its_links_without_complaint_on_desk_and_phone(tab: 
             assert tab.problems == [], f"{address} at {size}"
             assert tab.evaluate("document.documentElement.scrollWidth") <= size[0], f"{address} overflows {size}"
             assert tab.evaluate("document.querySelector('h1').getBoundingClientRect().right") <= size[0]
-            assert len(np.unique(pixels(tab.screenshot()).reshape(-1, 3), axis=0)) > 50, f"{address} is blank at {size}"
+            assert colours(tab.screenshot()) > 50, f"{address} is blank at {size}"
         links = tab.evaluate("[...document.links].map(a => a.href.split('#')[0])")
         waiting += [link for link in links if link.startswith(index.parent.as_uri()) and link.endswith(".html")]
     assert len(seen) == len(list(index.parent.rglob("*.html")))
@@ -153,7 +158,8 @@ def test_dark_and_calm_are_respected(tab: Tab, index: Path) -> None:
         tab.view(*DESK, prefers_color_scheme=scheme)
         tab.open(index.as_uri())
         brightness[scheme] = int(pixels(tab.screenshot())[5, 5].max())
-    assert brightness["light"] > 200 > 60 > brightness["dark"]
+    assert brightness["light"] > 200
+    assert brightness["dark"] < 60
     duration = "getComputedStyle(document.querySelector('.card img')).transitionDuration"
     tab.view(*DESK, prefers_reduced_motion="no-preference")
     assert tab.evaluate(duration) != "0s"

@@ -46,9 +46,12 @@
       }
     }
   });
-  // Coming back from a person's page: continue where that person stands.
-  const origin = location.hash ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
-  const card = origin && origin.querySelector("a.card");
-  if (card) card.focus({ preventScroll: true });
+  // Coming back from a person's page: continue where that person stands. The browser goes to the fragment, and so
+  // takes the focus away, until the page has loaded.
+  addEventListener("load", () => {
+    const origin = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const card = origin && origin.querySelector("a.card");
+    if (card) card.focus({ preventScroll: true });
+  });
   document.documentElement.classList.add("keyboard");
 })();

@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from facepipe.report.crops import CROPS, file_stem, jpeg_size, write_crops
 from facepipe.schemas import FACES
-from report_album import draw_face
+from tests.report_album import draw_face
 
 NOBODY = pa.array([], pa.string())
 

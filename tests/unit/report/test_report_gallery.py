@@ -12,8 +12,8 @@ from facepipe.report.crops import write_crops
 from facepipe.report.gallery import write_report
 from facepipe.report.portraits import Person, hidden_faces, join_faces, order_people, to_faces
 from facepipe.report.replace import MARKER
-from report_album import RUN, Album, draw_face, family_album
-from report_html import Page, crawl
+from tests.report_album import RUN, Album, draw_face, family_album
+from tests.report_html import Page, crawl
 
 
 @pytest.fixture(scope="module")

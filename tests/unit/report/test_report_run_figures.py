@@ -1,7 +1,7 @@
 import json
 
 from facepipe.report.run_figures import run_figures
-from report_album import RUN
+from tests.report_album import RUN
 
 
 def test_a_run_reads_as_a_sentence() -> None:
