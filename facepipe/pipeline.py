@@ -22,6 +22,7 @@ from facepipe.library.pending import compare_listing, pending_photos
 from facepipe.library.run_record import RunRecord, Step, last_inputs
 from facepipe.library.scan_sources import list_sources
 from facepipe.library.writer import Writer
+from facepipe.models.cache import home
 from facepipe.report.gallery import write_report
 from facepipe.runtime.batches import gather, handed_at, stage_seconds
 from facepipe.runtime.engine import Engine
@@ -174,8 +175,15 @@ def report(job: Job) -> None:
     with job.record.step("report") as step:
         tables = {name: job.library.read(name, columns) for name, columns in REPORT_COLUMNS.items()}
         step.rows = len(tables["people"])
-        page = write_report(tables, job.record.facts(), Path(job.library.location) / "report")
+        page = write_report(tables, job.record.facts(), report_folder(job.library))
         job.record.report = str(page)
+
+
+def report_folder(library: Library) -> Path:
+    """Return where a library's report lies: inside it, or on this machine where the library is in an object store."""
+    if library.storage.is_local:
+        return Path(library.location) / "report"
+    return home() / "reports" / library.library_id
 
 
 def _carry_out(job: Job, step: Step, rows: pa.Table, stages: list[list[Stage]]) -> Iterator[pa.Table]:

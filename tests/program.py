@@ -27,7 +27,13 @@ def environment(**extra: str) -> dict[str, str]:
 
 def facepipe(*arguments: str | Path, cwd: Path | None = None, **extra: str) -> Outcome:
     done = subprocess.run(
-        [*PROGRAM, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=cwd, env=environment(**extra), timeout=900
+        [*PROGRAM, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env=environment(**extra),
+        timeout=900,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
 

@@ -104,12 +104,14 @@ def decode_photo(data: bytes, max_side: int, max_pixels: int) -> DecodedPhoto:
     """
     with _hostile_input():
         image, header = _open(data, max_pixels)
-        size = _reduced_size(header.width, header.height, max_side)
-        image.draft(image.mode, size)  # affects JPEG alone, and never goes below `size`
+        longest = max(header.width, header.height)
+        if longest > max_side:  # `draft` is JPEG's alone, and never goes below the size it is asked for
+            image.draft(image.mode, (header.width * max_side // longest or 1, header.height * max_side // longest or 1))
         image.load()
         facts = read_exif(image)
         pixels = _to_rgb(image)  # (h, w, 3)
-        if pixels.shape[:2] != size[::-1]:
+        if max(pixels.shape[:2]) > max_side:
+            size = tuple(max(1, round(side * max_side / longest)) for side in (header.width, header.height))
             pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     turned = facts.orientation >= 5
     return DecodedPhoto(
@@ -154,11 +156,6 @@ def _open(data: bytes, max_pixels: int) -> tuple[Image.Image, PhotoHeader]:
             ErrorCode.TOO_LARGE, f"the photo has {width} x {height} pixels, more than decode.max_pixels = {max_pixels}"
         )
     return image, PhotoHeader(media_type, width, height)
-
-
-def _reduced_size(width: int, height: int, max_side: int) -> tuple[int, int]:
-    scale = min(1.0, max_side / max(width, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _to_rgb(image: Image.Image) -> Pixels:

@@ -136,7 +136,10 @@ class Committer:
             [*removed, *added],
             mode="append",
             schema=handle.schema(),
-            commit_properties=CommitProperties(app_transactions=[Transaction(APPLICATION, self.epoch)]),
+            # No retries inside Delta: it would take a removal for compatible with somebody's compaction and double rows.
+            commit_properties=CommitProperties(
+                max_commit_retries=0, app_transactions=[Transaction(APPLICATION, self.epoch)]
+            ),
         )
 
     def _next_time(self) -> int:

@@ -35,7 +35,7 @@ def date_span(first: datetime | None, last: datetime | None) -> str:
         start = start.removesuffix(f"{_SPACE}{first.year}")
         if first.month == last.month:
             start = str(first.day)
-    return f"{start} \N{EN DASH} {date(last)}"
+    return f"{start}{_SPACE}\N{EN DASH} {date(last)}"
 
 
 def breakable(name: str) -> Markup:

@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from facepipe import schemas
 from facepipe.library.data_files import DataFile, write_data_file
 from facepipe.stage import Resources
-from facepipe.stages.rows import arrays_of, flat_lists, healthy, with_columns
+from facepipe.stages.rows import arrays_of, flat_lists, with_columns
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class WriteFaces:
 
     def _write(self, table: pa.Table) -> pa.Table:
         batch_id = str(uuid.uuid4())
-        extracted = table.take(healthy(table))
+        extracted = table.filter(pc.equal(table["status"], ""))
         files: dict[str, Any] = {}
         if len(extracted):
             rows = {

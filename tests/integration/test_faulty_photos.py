@@ -1,6 +1,5 @@
 """One bad photo never costs another photo."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +58,7 @@ def test_each_fault_is_one_row_and_the_others_come_through(
     assert (code, figures["photos_failed"]) == (0, 4)
 
     (photos / "truncated.jpg").write_bytes((photos / "a.jpg").read_bytes())  # mended, now a copy
-    os.remove(photos / "bomb.png")
+    (photos / "bomb.png").unlink()
     code, figures = run()
     assert (code, figures["photos_failed"], figures["duplicate_groups"]) == (0, 0, 1)
     assert errors_of(library) == {"empty.jpg": "empty", "text.jpg": "not_an_image"}

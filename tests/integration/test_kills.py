@@ -72,4 +72,3 @@ def test_two_runs_at_once_on_one_library(album: Path, tmp_path: Path) -> None:
         _, errors = first.communicate()
     assert first.returncode == 0, errors
     assert facepipe("check", "--library", library).code == 0
-

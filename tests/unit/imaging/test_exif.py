@@ -4,6 +4,7 @@ from datetime import datetime
 import pytest
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
+from PIL.TiffImagePlugin import IFDRational
 
 from facepipe.imaging.decode import decode_photo
 
@@ -13,6 +14,8 @@ def decoded(main=None, photo=None, gps=None, encoder="JPEG"):
     exif.update(main or {})
     exif.get_ifd(IFD.Exif).update(photo or {})
     exif.get_ifd(IFD.GPSInfo).update(gps or {})
+    if encoder == "TIFF":  # where Pillow writes only the parts that the main one names
+        exif[IFD.Exif] = 0
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, encoder, exif=exif)
     return decode_photo(file.getvalue(), 64, 10**6)
@@ -75,7 +78,7 @@ def test_places_are_degrees_with_a_sign():
     assert (south_west.latitude, south_west.longitude) == (pytest.approx(-52.51), pytest.approx(-13.4))
 
 
-@pytest.mark.parametrize("latitude", [(91.0, 0.0, 0.0), (float("nan"), 0.0, 0.0), (1.0,), "here"])
+@pytest.mark.parametrize("latitude", [(91.0, 0.0, 0.0), (IFDRational(0, 0), 0.0, 0.0), (1.0,), ()])
 def test_half_a_place_is_none(latitude):
     photo = place(latitude=latitude)
     assert (photo.latitude, photo.longitude) == (None, None)

@@ -19,17 +19,11 @@ from tests.library_rows import (
     face_rows,
     file_rows,
     group,
-    make_sound_library,
     photo_id_of,
     photo_rows,
     table_of,
     write_batch,
 )
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return make_sound_library(tmp_path / "library")
 
 
 def test_a_sound_library_has_no_problems(library: Library) -> None:

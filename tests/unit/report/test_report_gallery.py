@@ -63,7 +63,7 @@ def test_people_come_by_photos_with_names_counts_and_dates(family: Path) -> None
         "4 photos · 4 faces",
         "2 photos · 2 faces",
     ]
-    assert "26\xa0Nov\xa02022 – 23\xa0Jun\xa02024" in family.read_text()  # noqa: RUF001
+    assert "26\xa0Nov\xa02022\xa0– 23\xa0Jun\xa02024" in family.read_text()  # noqa: RUF001
 
 
 def test_hostile_names_stay_text(family: Path) -> None:
