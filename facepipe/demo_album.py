@@ -18,6 +18,13 @@ from facepipe.models.download import download_pinned
 
 FACE_RECOGNITION = ("face_recognition==1.3.0", "5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec")
 SCIKIT_IMAGE = ("scikit-image==0.26.0", "74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af")
+# Only a photo is taken out of this wheel, so that one platform's serves every machine.
+SCIKIT_IMAGE_PLATFORM = (
+    "--python-version=3.11",
+    "--implementation=cp",
+    "--abi=cp311",
+    "--platform=manylinux_2_28_x86_64",
+)
 PHOTOS = ("biden.jpg", "obama.jpg", "obama2.jpg", "obama3.jpg", "obama_partial_face.jpg")
 ORIENTATION_TAG = 0x0112
 EXPECTED_PEOPLE = 3
@@ -49,7 +56,7 @@ def make_album(force: bool = False) -> Path:
 def _fetch_originals(downloads: Path, album: Path) -> None:
     """Take the photos out of the packages; nothing of the packages is built, installed or run."""
     sdist = download_pinned(*FACE_RECOGNITION, downloads, sdist=True)
-    wheel = download_pinned(*SCIKIT_IMAGE, downloads)
+    wheel = download_pinned(*SCIKIT_IMAGE, downloads, pip_options=SCIKIT_IMAGE_PLATFORM)
     try:
         with tarfile.open(sdist) as archive:
             for name in PHOTOS:

@@ -86,20 +86,20 @@ def _agree(table: str, field: pa.Field, ours: Row, theirs: Row) -> bool:
     if pa.types.is_list(field.type) and pa.types.is_floating(field.type.value_type):
         return len(mine) == len(other) and bool(np.allclose(mine, other, rtol=0, atol=LANDMARK_PX))
     if pa.types.is_floating(field.type):
-        return abs(mine - other) <= (BOX_PX if field.name in BOX else OTHER_FLOATS)
+        return bool(abs(mine - other) <= (BOX_PX if field.name in BOX else OTHER_FLOATS))
     return bool(mine == other)
 
 
 def _same_neighbors(ours: Row, theirs: Row) -> bool:
     """Whether two lists hold the same faces as near; those about as near as the last may change places with others."""
-    mine = dict(zip(ours["neighbor_ids"], ours["similarities"], strict=True))
-    other = dict(zip(theirs["neighbor_ids"], theirs["similarities"], strict=True))
+    mine: dict[str, float] = dict(zip(ours["neighbor_ids"], ours["similarities"], strict=True))
+    other: dict[str, float] = dict(zip(theirs["neighbor_ids"], theirs["similarities"], strict=True))
     if len(mine) != len(other):
         return False
     last = min([*mine.values(), *other.values()], default=0.0)
     return all(
         abs(mine[face] - other[face]) <= SIMILARITY
         if face in mine and face in other
-        else mine.get(face, other.get(face, 0.0)) <= last + SIMILARITY
+        else (mine | other)[face] <= last + SIMILARITY
         for face in mine.keys() | other.keys()
     )

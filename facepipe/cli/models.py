@@ -74,7 +74,7 @@ def import_model(file: Path, name: str | None, licence: str | None, mean: Path |
         values |= {"source_sha256": record.source_sha256, "sha256": record.sha256, "licence": record.licence}
         print_json({**values, "mean": record.mean is not None, "recognised": imported.recognised})
         return
-    click.echo(f"{record.name}, a {record.architecture}, is in {imported.path}")
+    click.echo(f"{record.name} ({record.architecture}) is in {imported.path}")
     click.echo(f"SHA-256 of {file.name}: {record.source_sha256}")
 
 

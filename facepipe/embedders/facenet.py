@@ -51,7 +51,7 @@ class FaceNet:
         """
         self._device = torch.device(device)
         self._dtype = torch.float16 if self._device.type == "cuda" else torch.float32
-        self._network = network.eval().to(self._device, self._dtype, memory_format=torch.channels_last)
+        self._network = network.eval().to(self._device, self._dtype).to(memory_format=torch.channels_last)
         self._mean = None if mean is None else torch.from_numpy(mean.copy()).to(self._device)
         self._mirror = mirror
 

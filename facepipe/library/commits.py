@@ -136,7 +136,7 @@ class Committer:
             [*removed, *added],
             mode="append",
             schema=handle.schema(),
-            # No retries inside Delta: it would take a removal for compatible with somebody's compaction and double rows.
+            # No retries inside Delta: it would let a removal pass beside another program's compaction and double rows.
             commit_properties=CommitProperties(
                 max_commit_retries=0, app_transactions=[Transaction(APPLICATION, self.epoch)]
             ),

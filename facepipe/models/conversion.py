@@ -136,7 +136,7 @@ def _check_convolution(graph: Mapping[str, Node], scope: str, layer: torch.nn.Mo
     strides, padding = node.attributes.get("strides"), node.attributes.get("padding")
     # SAME pads both sides alike only at stride 1 and odd sizes, which holds wherever this network uses it; for a 1x1
     # kernel the two are the same thing.
-    same = max(layer.kernel_size) == 1 or (max(layer.padding) > 0) == (padding == b"SAME")
+    same = max(layer.kernel_size) == 1 or (layer.padding != (0, 0)) == (padding == b"SAME")
     if strides != [1, layer.stride[0], layer.stride[1], 1] or padding not in (b"SAME", b"VALID") or not same:
         raise WeightsError(f"the TensorFlow graph's convolution {scope!r} strides or pads otherwise: another network")
 

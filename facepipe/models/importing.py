@@ -106,4 +106,6 @@ def _looks_like_safetensors(data: bytes) -> bool:
 
 def _check_entry(entry: ModelEntry | None, architecture: str, source: str) -> None:
     if entry is not None and entry.architecture != architecture:
-        raise WrongUsageError(f"{source} is a {architecture}, but {entry.name!r} is a {entry.architecture}")
+        raise WrongUsageError(
+            f"{source} is of the architecture {architecture}, but {entry.name!r} is of {entry.architecture}"
+        )

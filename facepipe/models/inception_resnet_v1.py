@@ -162,4 +162,5 @@ class InceptionResNetV1(nn.Module):
         x = self.reduction_b(x)  # (B, 1792, 3, 3)
         x = self.inception_resnet_c(x)
         x = x.mean(dim=(2, 3))  # (B, 1792)
-        return self.bottleneck(x)
+        raw: torch.Tensor = self.bottleneck(x)
+        return raw

@@ -1,6 +1,7 @@
 """Commits under fire: refused, ambiguous, overtaken."""
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,8 @@ def test_a_rewrite_is_planned_again_when_someone_else_has_compacted_the_table(
     with library.writer("test") as writer:
         writer.append("files", file_rows("x", "y"))
     committer = Committer.take_over(library.storage)
-    write, compacted = committer._write, []
+    write = committer._write
+    compacted: list[int] = []
 
     def compact_first(table: str, change: Change) -> None:
         if not compacted:
@@ -154,7 +156,8 @@ def test_a_rewrite_is_planned_again_when_someone_else_has_compacted_the_table(
 
 
 def test_a_writer_that_starts_at_the_same_moment_counts_anew(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    write, others = Committer._write, []
+    write = Committer._write
+    others: list[Committer | None] = []
 
     def overtaken(self: Committer, table: str, change: Change) -> None:
         if not others:
@@ -197,7 +200,8 @@ def test_many_that_start_at_once_get_different_epochs_and_the_highest_wins(libra
 def test_a_take_over_that_was_killed_half_way_is_outbid_by_the_next(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, done = Committer._write, []
+    write = Committer._write
+    done: list[int] = []
 
     class KilledError(BaseException):
         pass
@@ -267,7 +271,7 @@ def test_the_same_files_committed_twice_count_once(library: Library) -> None:
 
 def test_commit_times_in_the_log_always_grow(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     committer = Committer.take_over(library.storage)
-    monkeypatch.setattr(commits.time, "time_ns", lambda: 1_600_000_000_000_000_000)
+    monkeypatch.setattr(time, "time_ns", lambda: 1_600_000_000_000_000_000)
     monkeypatch.setattr(committer, "_last_time", 1_600_000_000_000)
     for name in ("x", "y", "z"):
         Writer(committer).append("files", file_rows(name))

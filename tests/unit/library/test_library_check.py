@@ -1,5 +1,6 @@
 """A sound library passes; each kind of damage is named."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from facepipe.library.check import check
+from facepipe.library.commits import Change
+from facepipe.library.data_files import DataFile
 from facepipe.library.library import Library
 from facepipe.library.writer import Writer
 from facepipe.schemas import FACES
@@ -194,21 +197,13 @@ def test_a_file_with_other_rows_or_columns_is_named(
     path = Path(library.location, "tables", "assignments", "other.parquet")
     pq.write_table(damaged, path)
     (old,) = library.data_files("assignments")
+    other = DataFile(path.name, path.stat().st_size, old.num_records, 0)
     with library.writer("damage") as writer:
-        writer._committer.commit("assignments", lambda present: _swap(present, old, path))
+        writer._committer.commit("assignments", lambda present: Change([other], present))
     assert any(sentence in problem for problem in check(library)), check(library)
 
 
-def _swap(present, old, path):  # type: ignore[no-untyped-def]
-    from facepipe.library.commits import Change
-    from facepipe.library.data_files import DataFile
-
-    return Change([DataFile(path.name, path.stat().st_size, old.num_records, 0)], present)
-
-
 def test_a_lost_table_is_named(library: Library) -> None:
-    import shutil
-
     shutil.rmtree(Path(library.location, "tables", "lineage"))
     (problem,) = check(library)
     assert "lost its table 'lineage'" in problem

@@ -11,7 +11,9 @@ from deltalake import DeltaTable
 from facepipe.errors import LibraryError, WrongUsageError
 from facepipe.library import library as library_module
 from facepipe.library.check import check
+from facepipe.library.delta_tables import create_table
 from facepipe.library.library import Library
+from facepipe.library.storage import Storage
 from facepipe.schemas import TABLES
 
 
@@ -67,18 +69,17 @@ def test_a_damaged_record_is_refused(tmp_path: Path, content: str) -> None:
 def test_a_creation_that_was_killed_is_no_library_and_is_carried_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, survivors: int
 ) -> None:
-    made = []
+    made: list[str] = []
 
     class KilledError(BaseException):
         pass
 
-    def create_some(storage: object, name: str) -> None:
+    def create_some(storage: Storage, name: str) -> None:
         if len(made) == survivors:
             raise KilledError
         made.append(name)
         create_table(storage, name)
 
-    create_table = library_module.create_table
     with monkeypatch.context() as patched:
         patched.setattr(library_module, "create_table", create_some)
         if survivors < len(TABLES):

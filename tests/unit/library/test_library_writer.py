@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from facepipe.errors import FacepipeError, LibraryError
-from facepipe.library import storage
 from facepipe.library.check import check
 from facepipe.library.data_files import write_data_file
 from facepipe.library.delta_tables import open_table
@@ -161,7 +160,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(library: Library, monkey
         raise OSError(28, "No space left on device")
 
     before = sorted(Path(library.location, "tables/files").iterdir())
-    monkeypatch.setattr(storage.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(LibraryError, match=r"cannot write .*: No space left on device$"):
         write_data_file(library.location, "files", file_rows("x"))
     assert sorted(Path(library.location, "tables/files").iterdir()) == before

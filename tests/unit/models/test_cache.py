@@ -63,7 +63,7 @@ def test_what_is_stored_is_loaded() -> None:
 def test_absent_weights_say_what_to_run() -> None:
     with pytest.raises(WeightsError, match="run `facepipe models pull mtcnn`"):
         load_weights("mtcnn")
-    with pytest.raises(WeightsError, match="run `facepipe models import 20180402-114759-vggface2.pt"):
+    with pytest.raises(WeightsError, match=r"run `facepipe models import 20180402-114759-vggface2\.pt"):
         load_weights("facenet-vggface2")
     with pytest.raises(WrongUsageError, match="no model 'unheard-of'"):
         load_weights("unheard-of")
@@ -76,7 +76,7 @@ def test_one_changed_bit_is_noticed() -> None:
     data[-1] ^= 1
     weights_path("mine").write_bytes(data)
     assert find_status("mine") == "corrupt"
-    with pytest.raises(WeightsError, match="corrupt.*facepipe models import"):
+    with pytest.raises(WeightsError, match=r"corrupt.*facepipe models import"):
         load_weights("mine")
 
 

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from tests.facenet_pytorch_layout import Reference, random_state
 from torch.nn import functional as F
 
 from facepipe.errors import WeightsError
 from facepipe.models.architectures import check_shapes, expected_shapes
 from facepipe.models.conversion import facenet_from_facenet_pytorch, fold_batch_norm, mtcnn_from_facenet_pytorch
 from facepipe.models.inception_resnet_v1 import InceptionResNetV1
+from tests.facenet_pytorch_layout import Reference, random_state
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_the_first_difference_is_named(
 ) -> None:
     changed = {**theirs, name: value} if value is not None else {k: v for k, v in theirs.items() if k != name}
     with pytest.raises(WeightsError, match=message):
-        facenet_from_facenet_pytorch(changed)  # type: ignore[arg-type]
+        facenet_from_facenet_pytorch(changed)
 
 
 def mtcnn_nets() -> dict[str, dict[str, torch.Tensor]]:

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from tests.tensorflow_evaluator import evaluate
 from torch.nn import functional as F
 
 from facepipe.errors import WeightsError
@@ -16,6 +15,7 @@ from facepipe.models.download import download_pinned, read_wheel_member
 from facepipe.models.inception_resnet_v1 import InceptionResNetV1
 from facepipe.models.registry import MODELS
 from facepipe.models.tensorflow_graph import read_graph
+from tests.tensorflow_evaluator import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +50,10 @@ def converted(facenet_weights: str, images: torch.Tensor) -> torch.Tensor:
         return F.normalize(network(images), dim=1)
 
 
-def test_agrees_with_the_graph_node_by_node(
-    graph_bytes: bytes, images: torch.Tensor, converted: torch.Tensor
-) -> None:
+def test_agrees_with_the_graph_node_by_node(graph_bytes: bytes, images: torch.Tensor, converted: torch.Tensor) -> None:
     graph = read_graph(graph_bytes)
     with torch.inference_mode():
-        pictures = images.permute(0, 2, 3, 1).split(1)  # the graph was frozen for one picture at a time
+        pictures = images.permute(0, 2, 3, 1)[:, None]  # the graph was frozen for one picture at a time
         expected = torch.cat([evaluate(graph, "embeddings", {"input": picture}) for picture in pictures])
     assert float((converted - expected).abs().max()) < 1e-4
     assert float((converted[0] - converted[1]).abs().max()) > 1e-2  # so that the comparison can fail

@@ -64,17 +64,21 @@ def test_safetensors_of_a_known_architecture(home: Path, tmp_path: Path) -> None
 
 
 def test_a_mean_embedding_comes_along(theirs: dict[str, torch.Tensor], home: Path, tmp_path: Path) -> None:
-    state = facenet_from_facenet_pytorch(theirs)
-    safetensors.torch.save_file(state, tmp_path / "a.safetensors")
+    torch.save(theirs, tmp_path / "a.pt")
     mean = np.linspace(-0.04, 0.04, 512, dtype=np.float32)
     write_mean(tmp_path / "mean.safetensors", mean)
-    write_mean(tmp_path / "short.safetensors", mean[:128])
-    import_weights(tmp_path / "a.safetensors", "with-mean", mean=tmp_path / "mean.safetensors")
+    import_weights(tmp_path / "a.pt", "with-mean", mean=tmp_path / "mean.safetensors")
     stored = mean_embedding("with-mean")
     assert stored is not None
     np.testing.assert_array_equal(stored, mean)
-    with pytest.raises(WrongUsageError, match="doesn't fit"):
-        import_weights(tmp_path / "a.safetensors", "with-mean", mean=tmp_path / "short.safetensors")
+
+
+def test_a_mean_embedding_that_does_not_fit(home: Path, tmp_path: Path) -> None:
+    safetensors.torch.save_file(random_mtcnn(), tmp_path / "detector.safetensors")
+    write_mean(tmp_path / "mean.safetensors", np.zeros(512, np.float32))
+    with pytest.raises(WrongUsageError, match=r"doesn't fit detector\.safetensors"):
+        import_weights(tmp_path / "detector.safetensors", mean=tmp_path / "mean.safetensors")
+    assert not home.exists()
 
 
 def test_importing_again_replaces(home: Path, tmp_path: Path) -> None:
@@ -133,10 +137,10 @@ def test_damaged_files_are_one_sentence(theirs: dict[str, torch.Tensor], home: P
     wrecks += [data[: len(data) * k // 8] for data in (pickled, legacy, safe) for k in range(8)]
     for data in (pickled, legacy, safe[:20_000]):
         for _ in range(20):
-            wreck = bytearray(data)
-            for position in rng.integers(0, min(len(wreck), 1500), 5):
-                wreck[position] = rng.integers(256)
-            wrecks.append(bytes(wreck))
+            damaged = bytearray(data)
+            for position in rng.integers(0, min(len(data), 1500), 5):
+                damaged[position] = rng.integers(256)
+            wrecks.append(bytes(damaged))
     for wreck in wrecks:
         file.write_bytes(wreck)
         with pytest.raises(FacepipeError) as caught:
@@ -159,7 +163,7 @@ def test_names_are_guarded(home: Path, tmp_path: Path) -> None:
         import_weights(file, "mtcnn")
     with pytest.raises(WrongUsageError, match="can't name a model"):
         import_weights(file, "../../etc")
-    with pytest.raises(WrongUsageError, match="'facenet-vggface2' is a inception_resnet_v1"):
+    with pytest.raises(WrongUsageError, match="'facenet-vggface2' is of inception_resnet_v1"):
         import_weights(file, "facenet-vggface2")
     with pytest.raises(WrongUsageError, match="cannot read"):
         import_weights(tmp_path / "absent.safetensors")

