@@ -1,11 +1,13 @@
 """Ray Data: each group of stages becomes one pool of actors, batches stream through."""
 
-import contextlib
 import logging
 import math
 import os
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -120,7 +122,7 @@ class RayEngine:
         if self._address is None:
             os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this process alone, on loopback
             # One logical CPU more than there are: actors hold the real ones, Ray's own tasks run beside them.
-            with contextlib.redirect_stdout(None):
+            with _without_stderr():
                 ray.init(address="local", num_cpus=usable_cpus() + self._spare_cpus, include_dashboard=False, **quiet)
         else:
             try:
@@ -138,8 +140,22 @@ class RayEngine:
         return ray
 
 
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Drop what is written to the process's stderr: Ray's C++ core announces its log settings there."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 def _opening(group: Sequence[Stage], threads: int) -> type[StageGroup]:
-    """Return a class that opens these stages when an actor constructs it, under their names, which is what Ray shows."""
+    """Return a class that opens these stages when an actor constructs it; its name, which Ray shows, is theirs."""
 
     def construct(self: StageGroup) -> None:
         StageGroup.__init__(self, group, threads)

@@ -42,7 +42,7 @@ class StageGroup:
 
 
 def limit_threads(threads: int) -> None:
-    """Keep the numeric libraries that the stages have loaded to a number of threads, so that pools don't fight over cores."""
+    """Keep the numeric libraries that stages have loaded to a number of threads: pools must not fight over cores."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
     if "cv2" in sys.modules:
