@@ -18,7 +18,7 @@ from facepipe.evaluation.clustering import compare_groups
 from facepipe.evaluation.detection import evaluate_detections
 from facepipe.evaluation.lfw import read_pairs, verify
 from facepipe.library.scan_sources import list_files
-from facepipe.library.uris import path_to_uri, uri_to_path
+from facepipe.library.uris import uri_to_path
 from facepipe.runtime.batches import handed_at
 from facepipe.runtime.engine import Engine
 from facepipe.runtime.progress import show_progress
@@ -149,7 +149,7 @@ def _run(
     failed = rows.filter(pc.not_equal(rows["status"], "")).slice(0, 1).to_pylist()
     if failed:
         raise WrongUsageError(f"{uri_to_path(failed[0]['uri'])} can't be used: {failed[0]['message']}")
-    order = pc.index_in(pa.array([path_to_uri(path.absolute()) for path in paths]), rows["uri"].combine_chunks())
+    order = pc.index_in(listed["uri"].combine_chunks(), rows["uri"].combine_chunks())
     return rows.take(order)
 
 

@@ -38,7 +38,7 @@ def test_a_killed_run_is_made_good_by_the_next(
     engine: str, attempt: int, album: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     library = tmp_path / "library"
-    moment = random.Random(SEED + attempt).randint(28, 60)  # 12 tables + 12 epochs, then about 3 commits a batch
+    moment = random.Random(SEED + attempt).randint(28, 56)  # 12 tables + 12 epochs, then about 3 commits a batch
     print(f"seed {SEED + attempt}: killed after commit {moment}")
     process = start("run", album, "--library", library, "--engine", engine, *OFTEN)
     deadline = time.monotonic() + 300

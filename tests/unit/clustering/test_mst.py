@@ -73,7 +73,11 @@ def test_pieces_merge_into_the_forest_of_the_whole(seed: int) -> None:
     first, second = (
         minimum_spanning_forest(Edges(graph.left[s::2], graph.right[s::2], graph.distance[s::2]), 20) for s in (0, 1)
     )
-    merged = Edges(*map(np.concatenate, zip(first, second, strict=True)))
+    merged = Edges(
+        np.concatenate([first.left, second.left]),
+        np.concatenate([first.right, second.right]),
+        np.concatenate([first.distance, second.distance]),
+    )
     assert rows_of(minimum_spanning_forest(merged, 20)) == kruskal(graph, 20), seed
 
 

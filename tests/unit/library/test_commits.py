@@ -1,5 +1,6 @@
 """Commits under fire: refused, ambiguous, overtaken."""
 
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -217,6 +218,15 @@ def test_a_take_over_that_was_killed_half_way_is_outbid_by_the_next(
         with pytest.raises(KilledError):
             Committer.take_over(library.storage)
     assert Committer.take_over(library.storage).epoch == done[0] + 1
+
+
+def test_the_highest_epoch_of_all_tables_is_outbid(library: Library, tmp_path: Path) -> None:
+    first = Path(library.location, "tables", next(iter(TABLES)))
+    shutil.copytree(first, tmp_path / "backup")
+    older = Committer.take_over(library.storage)
+    shutil.rmtree(first)
+    shutil.copytree(tmp_path / "backup", first)  # as somebody does who has lost one table
+    assert Committer.take_over(library.storage).epoch == older.epoch + 1
 
 
 def test_the_epoch_outlives_a_checkpoint_and_the_log_before_it(library: Library) -> None:

@@ -206,3 +206,11 @@ def test_names_and_ids_never_reach_a_log(library: Library) -> None:
         if entry.suffix == ".parquet":
             content += str(pq.read_table(entry).to_pylist()).encode()
         assert not [secret for secret in secrets if secret in content], entry
+
+
+def test_what_is_done_again_is_cleared_first(library: Library) -> None:
+    with library.writer("test") as writer:
+        writer.forget_files(pa.array([uri_of("a"), uri_of("c")]), pa.array([uri_of("e")]))
+    assert sorted(library.read("files")["uri"].to_pylist()) == [uri_of("b"), uri_of("d")]
+    assert library.read("errors")["uri"].to_pylist() == [uri_of("d")]
+    assert check(library) == []
