@@ -9,10 +9,9 @@ from facepipe.cli.options import computing_options
 
 @click.command()
 @computing_options
-@click.pass_context
-def demo(ctx: click.Context, /, **options: Any) -> None:
+def demo(**options: Any) -> None:
     """Fetch weights and a small album, run the whole job on it and show the people found."""
-    from facepipe.cli.steps import run
+    from facepipe.cli.steps import carry_out
     from facepipe.demo_album import make_album
     from facepipe.models.cache import home
     from facepipe.models.pull import pull
@@ -22,4 +21,4 @@ def demo(ctx: click.Context, /, **options: Any) -> None:
         pull(name)
     album = make_album()
     click.echo(f"Album {album}", err=True)
-    ctx.invoke(run, sources=(str(album),), library=str(home() / "demo" / "library"), **options)
+    carry_out("run", {**options, "library": str(home() / "demo" / "library")}, [str(album)])

@@ -1,8 +1,8 @@
 """`run` and its five steps."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import click
@@ -47,16 +47,12 @@ def model_options(command: Command) -> Command:
 @failure_options
 @model_options
 @computing_options
-def run(sources: tuple[str, ...], max_failed: MaxFailed, **options: Any) -> None:
+def run(sources: tuple[str, ...], **options: Any) -> None:
     """Do all that is new: ingest, extract, dedup, group, report.
 
     A SOURCE is a folder (searched at every depth) or a photo.
     """
-    from facepipe import pipeline
-
-    with _job("run", options) as job:
-        pipeline.run(job, sources)
-    _finish(job, options["as_json"], max_failed)
+    carry_out("run", options, sources)
 
 
 @click.command()
@@ -64,13 +60,9 @@ def run(sources: tuple[str, ...], max_failed: MaxFailed, **options: Any) -> None
 @library_option
 @failure_options
 @computing_options
-def ingest(sources: tuple[str, ...], max_failed: MaxFailed, **options: Any) -> None:
+def ingest(sources: tuple[str, ...], **options: Any) -> None:
     """List the sources' photos and identify their contents."""
-    from facepipe import pipeline
-
-    with _job("ingest", options) as job:
-        pipeline.ingest(job, sources)
-    _finish(job, options["as_json"], max_failed)
+    carry_out("ingest", options, sources)
 
 
 @click.command()
@@ -78,13 +70,9 @@ def ingest(sources: tuple[str, ...], max_failed: MaxFailed, **options: Any) -> N
 @failure_options
 @model_options
 @computing_options
-def extract(max_failed: MaxFailed, **options: Any) -> None:
+def extract(**options: Any) -> None:
     """Find, align and embed the faces of all pending photos."""
-    from facepipe import pipeline
-
-    with _job("extract", options) as job:
-        pipeline.extract(job)
-    _finish(job, options["as_json"], max_failed)
+    carry_out("extract", options)
 
 
 @click.command()
@@ -92,11 +80,7 @@ def extract(max_failed: MaxFailed, **options: Any) -> None:
 @computing_options
 def dedup(**options: Any) -> None:
     """Find files that hold the same photo."""
-    from facepipe import pipeline
-
-    with _job("dedup", options) as job:
-        pipeline.dedup(job)
-    _finish(job, options["as_json"])
+    carry_out("dedup", options)
 
 
 @click.command()
@@ -104,11 +88,7 @@ def dedup(**options: Any) -> None:
 @computing_options
 def group(**options: Any) -> None:
     """Group all faces into people."""
-    from facepipe import pipeline
-
-    with _job("group", options) as job:
-        pipeline.group(job)
-    _finish(job, options["as_json"])
+    carry_out("group", options)
 
 
 @click.command()
@@ -116,31 +96,32 @@ def group(**options: Any) -> None:
 @computing_options
 def report(**options: Any) -> None:
     """Write the library's people as web pages."""
-    from facepipe import pipeline
-
-    with _job("report", options) as job:
-        pipeline.report(job)
-    _finish(job, options["as_json"])
+    carry_out("report", options)
 
 
-@contextmanager
-def _job(command: str, options: dict[str, Any]) -> Iterator[Any]:
-    """Open the library and the engine for a block; close the engine whatever happens."""
+def carry_out(command: str, options: Mapping[str, Any], sources: Sequence[str] | None = None) -> None:
+    """Carry out a function of `pipeline` by its name on a library, print its figures and exit as `--max-failed` says.
+
+    Args:
+        command: run, ingest, extract, dedup, group or report.
+        options: of the command line, by parameter name.
+        sources: for those that have any; a library is created for these.
+    """
     from facepipe import pipeline
     from facepipe.library.library import Library
     from facepipe.runtime.engine import create_engine
 
+    location = options["library"]
+    library = Library.open(location) if sources is None else Library.create_or_open(location)
     config = _chosen_models(options["config"], options.get("detector"), options.get("embedder"))
-    creates = command in ("run", "ingest")
-    library = Library.create_or_open(options["library"]) if creates else Library.open(options["library"])
-    engine = create_engine(options["engine"], options["address"])
-    try:
-        with pipeline.open_job(
-            library, engine, config, command, retry_failed=options.get("retry_failed", False)
-        ) as job:
-            yield job
-    finally:
-        engine.close()
+    retry_failed = options.get("retry_failed", False)
+    with (
+        closing(create_engine(options["engine"], options["address"])) as engine,
+        pipeline.open_job(library, engine, config, command, retry_failed=retry_failed) as job,
+    ):
+        step = getattr(pipeline, command)
+        step(job) if sources is None else step(job, sources)
+    _finish(job.record, library, options)
 
 
 def _chosen_models(config: Config, detector: str | None, embedder: str | None) -> Config:
@@ -149,16 +130,16 @@ def _chosen_models(config: Config, detector: str | None, embedder: str | None) -
     return config.model_copy(update={"detect": detect, "embed": embed})
 
 
-def _finish(job: Any, as_json: bool, max_failed: MaxFailed | None = None) -> None:
-    """Print the job's figures and exit with 3 where more photos failed than allowed."""
+def _finish(record: Any, library: Any, options: Mapping[str, Any]) -> None:
     from facepipe.cli.tables import print_summary
 
-    summary = job.record.summary()
-    if as_json:
+    summary = record.summary()
+    if options["as_json"]:
         print_json(summary)
     else:
-        print_summary(summary, job.library)
-    failed, tried = summary["photos_failed"], job.record.photos_tried
-    if max_failed is not None and max_failed.exceeded(failed, tried):
+        print_summary(summary, library)
+    limit: MaxFailed | None = options.get("max_failed")
+    failed, tried = summary["photos_failed"], record.photos_tried
+    if limit is not None and limit.exceeded(failed, tried):
         click.echo(f"facepipe: {failed} of {tried} photos failed; see the report or the table `errors`", err=True)
         sys.exit(MANY_FAILED)

@@ -6,6 +6,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facepipe import schemas
+from facepipe.errors import ErrorCode
+
+OF_THE_FILE = [ErrorCode.UNREADABLE.value, ErrorCode.VANISHED.value]  # its content may be read elsewhere
 
 
 def failures(rows: pa.Table, stage: str, files: pa.Table | None = None) -> pa.Table:
@@ -14,13 +17,17 @@ def failures(rows: pa.Table, stage: str, files: pa.Table | None = None) -> pa.Ta
     Args:
         rows: finished rows with uri (or photo_id), status and message.
         stage: the step in which they failed: ingest or extract.
-        files: where rows are contents rather than files: the library's `files`, so that every file that holds a failed
-            content gets its row, with the size and time it was seen with.
+        files: where rows are contents rather than files: the library's `files`. Every file that holds a content which
+            can't be decoded gets its row; of one that could not be read, only the file that was tried does, so that
+            another file with the same content is tried next time.
     """
     failed = rows.filter(pc.not_equal(rows["status"], ""))
     if files is not None:
         present = files.filter(pc.is_null(files["missing_since"])).select(["uri", "photo_id", "bytes", "modified_at"])
-        failed = failed.select(["photo_id", "status", "message"]).join(present, "photo_id", join_type="inner")
+        tried = failed.select(["photo_id", "status", "message", "uri"]).rename_columns({"uri": "tried"})
+        failed = tried.join(present, "photo_id", join_type="inner")
+        of_content = pc.invert(pc.is_in(failed["status"], value_set=pa.array(OF_THE_FILE)))
+        failed = failed.filter(pc.or_(of_content, pc.equal(failed["uri"], failed["tried"])))
     columns = {
         "uri": failed["uri"],
         "photo_id": failed["photo_id"],

@@ -68,7 +68,7 @@ class ReadPhotos:
             for name in ("width", "height", "taken_at", "camera", "latitude", "longitude"):
                 columns[name][row] = getattr(photo, name)
             columns["pixel_height"][row], columns["pixel_width"][row] = photo.pixels.shape[:2]
-            columns["pixels"][row] = memoryview(photo.pixels).cast("B")
+            columns["pixels"][row] = photo.pixels.tobytes()
         return with_columns(
             table, pa.schema([*self.writes, *schemas.STATUS]), columns | {"status": status, "message": message}
         )

@@ -35,7 +35,16 @@ def test_a_failed_content_is_a_row_for_each_file_that_is_there() -> None:
             "missing_since": pa.array([None, None, AT, None], schemas.TIME),
         }
     )
-    rows = pa.table({"photo_id": ["x", "y"], "status": ["truncated", ""], "message": ["cut", ""]})
+    rows = pa.table(
+        {
+            "photo_id": ["x", "y"],
+            "uri": ["file:///a", "file:///other"],
+            "status": ["truncated", ""],
+            "message": ["cut", ""],
+        }
+    )
     failed = failures(rows, "extract", files)
     assert sorted(failed["uri"].to_pylist()) == ["file:///a", "file:///copy"]
     assert set(failed["bytes"].to_pylist()) == {7}
+    rows = rows.set_column(2, "status", pa.array(["vanished", ""]))
+    assert failures(rows, "extract", files)["uri"].to_pylist() == ["file:///a"]  # the copy is tried next time
