@@ -47,6 +47,7 @@ class EmbedConfig(Section):
 
     embedder: Literal["facenet"] = Field("facenet", description="which kind of network")
     model: str = Field("facenet-casia-webface", description="its weights, by name in `facepipe models list`")
+    centre: bool = Field(True, description="subtract the model's mean embedding, where it has one")
     mirror: bool = Field(False, description="average with the mirrored face: slower, a little more accurate")
 
 

@@ -107,6 +107,26 @@ def evaluate_detection(images: Path, boxes_file: Path, config: Config, engine: E
     }
 
 
+def mean_of_people(images: Path, config: Config, engine: Engine) -> np.ndarray:
+    """Return a model's mean embedding, (D,) float32: the mean over people of the mean over each one's photos.
+
+    So a person of many photos weighs no more than one of few.
+
+    Args:
+        images: a folder a person; the central face of each photo counts.
+        config: settings.
+        engine: carries the stages out; closed afterwards.
+    """
+    paths = _photos_in(images)
+    uncentred = config.model_copy(update={"embed": config.embed.model_copy(update={"centre": False})})
+    embeddings = embeddings_of(embed_central_faces(paths, uncentred, engine)["embeddings"]).astype(np.float64)
+    people, person = np.unique([path.parent.name for path in paths], return_inverse=True)
+    sums = np.zeros((len(people), embeddings.shape[1]))
+    np.add.at(sums, person, embeddings)
+    mean: np.ndarray = (sums / np.bincount(person)[:, None]).mean(axis=0).astype(np.float32)
+    return mean
+
+
 def embed_central_faces(paths: Sequence[Path], config: Config, engine: Engine) -> pa.Table:
     """Return the embedding and the detector's score of each photo's central face, in the order of the paths.
 

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from facepipe.cli.options import json_option, print_json
+from facepipe.cli.options import computing_options, json_option, print_json
 from facepipe.errors import WrongUsageError
 from facepipe.models.cache import find_record, find_status, home, known_names, weights_path
 from facepipe.models.registry import MODELS
@@ -76,6 +76,28 @@ def import_model(file: Path, name: str | None, licence: str | None, mean: Path |
         return
     click.echo(f"{record.name} ({record.architecture}) is in {imported.path}")
     click.echo(f"SHA-256 of {file.name}: {record.source_sha256}")
+
+
+@models.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--images", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
+@computing_options
+def mean(file: Path, images: Path, **options: Any) -> None:
+    """Compute a model's mean embedding from other people's photos (DIR: a folder a person) for `import --mean FILE`.
+
+    `--set embed.model=NAME` chooses the model.
+    """
+    from facepipe.evaluations import mean_of_people
+    from facepipe.models.mean import write_mean
+    from facepipe.runtime.engine import create_engine
+
+    vector = mean_of_people(images, options["config"], create_engine(options["engine"], options["address"]))
+    write_mean(file, vector)
+    length = float((vector**2).sum() ** 0.5)
+    if options["as_json"]:
+        print_json({"path": str(file), "dimension": len(vector), "length": length})
+    else:
+        click.echo(f"{file}: a mean of length {length:.3f}")
 
 
 @models.command()

@@ -47,7 +47,7 @@ def slide_window(
         images: (H, W, 3) uint8 RGB of one size, H and W at least `window`.
         window: side of the network's window, in pixels.
         stride: between neighbouring windows, in pixels; the network gives each band of H rows one row of windows for
-            each `stride` rows that begin in its first H - window + stride.
+            each `stride` rows that begin in its first H - window + stride (likewise columns).
         threshold: least score.
         pixels_at_once: about as many go through the network in one pass.
     """

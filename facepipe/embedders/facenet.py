@@ -56,13 +56,21 @@ class FaceNet:
         self._mirror = mirror
 
     @classmethod
-    def load(cls, model: str = "facenet-casia-webface", device: str | None = None, mirror: bool = False) -> "FaceNet":
+    def load(
+        cls,
+        model: str = "facenet-casia-webface",
+        device: str | None = None,
+        *,
+        mirror: bool = False,
+        centre: bool = True,
+    ) -> "FaceNet":
         """Return an embedder with the weights of a model in the cache.
 
         Args:
             model: a name in `facepipe models list`.
             device: `cpu` or `cuda`; None: `cuda` where there is one.
-            mirror: see the class.
+            mirror: see the constructor.
+            centre: subtract the model's mean embedding, where it has one.
 
         Raises:
             WeightsError: the weights are missing, corrupt, or of another architecture.
@@ -74,7 +82,7 @@ class FaceNet:
             network.load_state_dict(load_weights(model))
         except RuntimeError as error:
             raise WeightsError(f"the model {model!r} is no Inception-ResNet-v1, which FaceNet needs") from error
-        return cls(network, mean_embedding(model), device=device, mirror=mirror)
+        return cls(network, mean_embedding(model) if centre else None, device=device, mirror=mirror)
 
     def embed(self, crops: np.ndarray) -> np.ndarray:
         """Return the embeddings, (N, 512) float32, each of unit length, in the crops' order; (0, 512) for none.

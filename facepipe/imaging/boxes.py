@@ -18,7 +18,8 @@ _BLOCK = 256  # boxes whose overlaps are looked at together: the table of a bloc
 def area(box_xyxy: Floats) -> Floats:
     """Return the area of each box (N,), 0 for a box turned inside out."""
     size = np.maximum(box_xyxy[:, 2:] - box_xyxy[:, :2], 0)  # (N, 2)
-    return size[:, 0] * size[:, 1]
+    whole: Floats = size[:, 0] * size[:, 1]
+    return whole
 
 
 def intersection(first: Floats, second: Floats) -> Floats:

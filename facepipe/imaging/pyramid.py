@@ -34,15 +34,16 @@ def pyramid_scales(width: int, height: int, *, window: int, min_face: float, fac
 
 
 class Octaves:
-    """A photo and its halves, quarters, eighths …, each the exact mean of 2 x 2 pixels of the one before.
+    """A photo and its halves, quarters, eighths …, each pixel the mean of 2 x 2 pixels of the octave before.
 
-    Resizing by interpolation alone skips pixels beyond a factor of two, and averaging over areas of odd sizes is many
-    times slower. From the nearest larger octave interpolation is both right and fast. An odd last row or column is
-    left out of the next octave, so that pixel (x, y) of octave k is exactly the 2^k x 2^k pixels from (2^k x, 2^k y).
+    Averaging over areas is what shrinks a picture without losing detail to chance, and costs as much as the picture it
+    starts from is large: starting from the nearest octave makes small levels and crops of large faces cheap. An odd
+    last row or column is left out of the next octave, so that its pixel (x, y) is exactly those before it from
+    (2x, 2y) on.
     """
 
     def __init__(self, image: Image) -> None:
-        """Keep a view of `image` (H, W, 3) uint8 and make its octaves down to a side of one pixel."""
+        """Keep `image` (H, W, 3) uint8, uncopied, and make its octaves down to a side of one pixel."""
         self._octaves = [image]
         while min(image.shape[:2]) >= 2:
             height, width = image.shape[0] // 2, image.shape[1] // 2
@@ -55,25 +56,45 @@ class Octaves:
         return self._octaves[0]
 
     def nearest(self, scale: float) -> tuple[Image, int]:
-        """Return the smallest octave that is at least `scale` times the photo, and how often it is smaller (1, 2, 4 …)."""
+        """Return the smallest octave that is at least `scale` times the photo, and the side of its pixels (1, 2, 4 …).
+
+        It is the photo itself where `scale` is greater than one half, and the last octave where none is small enough.
+        """
         octave = min(max(0, math.floor(1e-9 - math.log2(scale))), len(self._octaves) - 1)
         return self._octaves[octave], 1 << octave
 
     def resized(self, scale: float) -> tuple[Image, tuple[float, float]]:
-        """Return the photo at about `scale`, and the width and height of its pixels in pixels of the photo."""
-        source, pixel = self.nearest(scale)
+        """Return the photo at `scale`, 1 or less, and the width and height of its pixels in pixels of the photo.
+
+        The size is rounded up. It is averaged down from an octave at least twice as large: from a smaller one the
+        detector's average precision on WIDER FACE was 0.01 lower.
+        """
+        source, pixel = self.nearest(scale * 2)
         height, width = source.shape[:2]
         size = math.ceil(width * pixel * scale - 1e-6), math.ceil(height * pixel * scale - 1e-6)
-        resized = source if size == (width, height) else cv2.resize(source, size, interpolation=cv2.INTER_LINEAR)
+        resized = source if size == (width, height) else cv2.resize(source, size, interpolation=cv2.INTER_AREA)
         return resized, (width * pixel / size[0], height * pixel / size[1])
 
     def crop(self, box_xyxy: NDArray[np.floating], side: int) -> Image:
-        """Return what lies in a box (4,), stretched to (side, side, 3) uint8; black where it reaches past the photo."""
+        """Return what lies in a box, stretched to (side, side, 3) uint8; black where it reaches past the photo.
+
+        It is taken from the octave nearest to the crop's size, with edges rounded down to whole pixels of that.
+
+        Args:
+            box_xyxy: (4,) in pixels of the photo.
+            side: of the crop, in pixels.
+        """
         x0, y0, x1, y1 = (float(edge) for edge in box_xyxy)
-        source, pixel = self.nearest(side / max(x1 - x0, y1 - y0))
-        x_step, y_step = (x1 - x0) / (side * pixel), (y1 - y0) / (side * pixel)  # source pixels per crop pixel
-        # Pixel centres lie at halves: crop pixel i shows x0 / pixel + (i + 1/2) x_step of the source, less its own half.
-        to_source = np.array(
-            [[x_step, 0, x0 / pixel + x_step / 2 - 0.5], [0, y_step, y0 / pixel + y_step / 2 - 0.5]], dtype=np.float64
-        )
-        return cv2.warpAffine(source, to_source, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        source, pixel = self.nearest(side / max(x1 - x0, y1 - y0, 1.0))
+        left, top = math.floor(x0 / pixel), math.floor(y0 / pixel)
+        right, bottom = max(left + 1, math.floor(x1 / pixel)), max(top + 1, math.floor(y1 / pixel))
+        height, width = source.shape[:2]
+        inside = source[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+        if left < 0 or top < 0 or right > width or bottom > height:
+            frame = np.zeros((bottom - top, right - left, 3), dtype=np.uint8)
+            above, before = max(-top, 0), max(-left, 0)
+            frame[above : above + inside.shape[0], before : before + inside.shape[1]] = inside
+            inside = frame
+        shrinks = max(inside.shape[:2]) > side
+        crop: Image = cv2.resize(inside, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        return crop
