@@ -37,7 +37,7 @@ class DetectConfig(Section):
     detector: Literal["mtcnn"] = Field("mtcnn", description="which detector")
     min_face: float = Field(20.0, ge=4, description="least height of a face, in pixels of the upright photo")
     thresholds: Annotated[tuple[Probability, Probability, Probability], BeforeValidator(_split_numbers)] = Field(
-        (0.6, 0.7, 0.7), description="least scores after P-Net, R-Net and O-Net"
+        (0.6, 0.7, 0.2), description="least scores after P-Net, R-Net and O-Net"
     )
     factor: float = Field(0.709, gt=0.1, lt=1, description="ratio between neighbouring scales of the image pyramid")
 

@@ -137,7 +137,7 @@ def embed_central_faces(paths: Sequence[Path], config: Config, engine: Engine) -
             IdentifyFiles(config.decode),
             ReadPhotos(config.decode),
             DetectFaces(config.detect),
-            PickCentralFace(),
+            PickCentralFace(config.group.min_score),
             AlignFaces(),
         ],
         [EmbedFaces(config.embed)],
@@ -194,5 +194,5 @@ def _read_boxes(file: Path) -> dict[str, np.ndarray]:
     except (OSError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
         raise WrongUsageError(f"{file} is not a CSV with the columns image, x0, y0, x1, y1: {error}") from error
     if not truths:
-        raise WrongUsageError(f"{file} names no boxes")
+        raise WrongUsageError(f"{file} holds no boxes: it should be a CSV with the columns image, x0, y0, x1, y1")
     return {name: np.array(boxes, np.float32) for name, boxes in truths.items()}

@@ -38,6 +38,20 @@ def facepipe(*arguments: str | Path, cwd: Path | None = None, **extra: str) -> O
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
+def job(name: str, *arguments: str | Path) -> Outcome:
+    """Run `jobs/NAME.py` as a cluster does."""
+    script = Path(__file__).parent.parent / "jobs" / f"{name}.py"
+    done = subprocess.run(
+        [sys.executable, str(script), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+        timeout=900,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
 def start(*arguments: str | Path) -> subprocess.Popen[str]:
     """Start the program in a process group of its own."""
     return subprocess.Popen(

@@ -36,7 +36,7 @@ class Candidates:
         """Return the number of windows."""
         return len(self.score)
 
-    def __getitem__(self, rows: "Indices | NDArray[np.bool_]") -> "Candidates":
+    def __getitem__(self, rows: Indices | NDArray[np.bool_] | slice) -> "Candidates":
         """Return the chosen rows."""
         return Candidates(
             self.photo[rows],

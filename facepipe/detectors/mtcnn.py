@@ -163,7 +163,7 @@ class MTCNN:
     def _prepare(self, network: Network, prefix: str, weights: Mapping[str, Tensor]) -> Network:
         own = {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
         network.load_state_dict(own)
-        return network.eval().to(self._device, memory_format=torch.channels_last)
+        return network.eval().to(self._device).to(memory_format=torch.channels_last)
 
     def _to_input(self, images: Sequence[Image], dtype: torch.dtype) -> Tensor:
         """Return N images (H, W, 3) of one size as the networks want them: (N, 3, H, W), channels last in memory."""

@@ -27,6 +27,7 @@ from facepipe.imaging.boxes import iou
 
 Floats = NDArray[np.floating]
 LEAST_IOU = 0.5
+LEAST_HEIGHTS = (20, 40, 60)  # pixels, for which figures are reported
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def evaluate_detections(
 
     Args:
         boxes: (N, 4) detected `box_xyxy`, one array a photo.
-        scores: (N,) one array a photo; of equal scores the earlier detection goes first.
+        scores: (N,) one array a photo; of equal scores the earlier photo, and there the earlier detection, goes first.
         truths: (M, 4) labelled boxes, one array a photo.
         least_height: in pixels; a face of exactly that height counts.
 

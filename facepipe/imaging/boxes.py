@@ -26,7 +26,8 @@ def intersection(first: Floats, second: Floats) -> Floats:
     """Return the area (N, M) that each of `first` (N, 4) shares with each of `second` (M, 4)."""
     width = np.minimum(first[:, None, 2], second[None, :, 2]) - np.maximum(first[:, None, 0], second[None, :, 0])
     height = np.minimum(first[:, None, 3], second[None, :, 3]) - np.maximum(first[:, None, 1], second[None, :, 1])
-    return np.maximum(width, 0) * np.maximum(height, 0)  # (N, M)
+    shared: Floats = np.maximum(width, 0) * np.maximum(height, 0)
+    return shared
 
 
 def overlap(first: Floats, second: Floats, over: Overlap = "union") -> Floats:
@@ -44,7 +45,8 @@ def overlap(first: Floats, second: Floats, over: Overlap = "union") -> Floats:
     shared = intersection(first, second)
     area_first, area_second = area(first)[:, None], area(second)[None, :]
     whole = area_first + area_second - shared if over == "union" else np.minimum(area_first, area_second)
-    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    share = np.zeros(shared.shape, dtype=np.result_type(shared, np.float32))
+    return np.divide(shared, whole, out=share, where=whole > 0)
 
 
 def iou(first: Floats, second: Floats) -> Floats:
@@ -129,4 +131,5 @@ def shift_edges(box_xyxy: Floats, offsets: Floats) -> Floats:
     This is the bounding-box regression of Zhang et al. 2016, section II.B.
     """
     size = box_xyxy[:, 2:] - box_xyxy[:, :2]  # (N, 2)
-    return box_xyxy + offsets * np.concatenate([size, size], axis=1)
+    moved: Floats = box_xyxy + offsets * np.concatenate([size, size], axis=1)
+    return moved

@@ -19,8 +19,14 @@ UNDETECTED_SHARE = 126 / 250  # of the photo's width and height: what the crop s
 class PickCentralFace:
     """Keeps, of each photo's faces, the one whose box has its centre nearest to the photo's.
 
-    A photo without a face gets a box with score 0 whose crop is the central 126 x 126 of 250 x 250 pixels.
+    Faces that the detector is sure of go before others. A photo without a face gets a box with score 0 whose crop is
+    the central 126 x 126 of 250 x 250 pixels.
+
+    Attributes:
+        sure_score: from which score on the detector is sure.
     """
+
+    sure_score: float
 
     name: ClassVar[str] = "pick_central_face"
     reads: ClassVar[pa.Schema] = pa.schema(
@@ -47,7 +53,8 @@ class PickCentralFace:
         for row in healthy(table):
             size = sizes[row].astype(np.float64)
             if len(boxes[row]):
-                face = int(np.argmin(distances_to_centre(boxes[row], size)))
+                unsure = scores[row][:, 0] < self.sure_score
+                face = int(np.lexsort((distances_to_centre(boxes[row], size), unsure))[0])
                 picked[row], picked_scores[row] = boxes[row][face], scores[row][face]
             else:
                 picked[row], picked_scores[row] = undetected_box(size), np.zeros(1)

@@ -10,7 +10,7 @@ import pytest
 from facepipe.library.library import Library
 from facepipe.library.uris import uri_to_path
 from tests.equal_tables import assert_equal_libraries
-from tests.program import Outcome, facepipe
+from tests.program import Outcome, facepipe, job
 
 RUN_KEYS = {
     "photos_seen",
@@ -75,13 +75,15 @@ def test_the_plain_loop_gives_equal_tables(on_ray: tuple[Path, Outcome], album: 
     assert_equal_libraries(Library.open(on_ray[0]), Library.open(tmp_path / "local"))
 
 
-def test_the_steps_one_by_one_give_equal_tables(on_ray: tuple[Path, Outcome], album: Path, tmp_path: Path) -> None:
-    library = tmp_path / "steps"
-    for step, arguments in (("ingest", [album]), ("extract", []), ("dedup", []), ("group", []), ("report", [])):
-        outcome = facepipe(step, *arguments, "--library", library, "--engine", "local", "--json")
+def test_the_jobs_one_by_one_give_equal_tables(on_ray: tuple[Path, Outcome], album: Path, tmp_path: Path) -> None:
+    library = tmp_path / "jobs"
+    for name, arguments in (("ingest", [album]), ("extract", []), ("dedup", []), ("group", [])):
+        outcome = job(name, *arguments, "--library", library, "--engine", "local", "--json")
         assert outcome.code == 0, outcome.err
-        assert list(outcome.json["stages"]) == [step]
+        assert list(outcome.json["stages"]) == [name]
     assert_equal_libraries(Library.open(on_ray[0]), Library.open(library))
+    outcome = facepipe("report", "--library", library, "--json")
+    assert Path(outcome.json["report"]).is_file()
 
 
 def _names_of_people(location: Path, shown: dict[str, set[str]]) -> set[str]:

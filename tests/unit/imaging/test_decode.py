@@ -3,37 +3,39 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFile, ImageOps
 
 from facepipe.errors import ErrorCode, PhotoError
-from facepipe.imaging.decode import check_header, decode_photo
+from facepipe.imaging.decode import Pixels, check_header, decode_photo
 
 ANY = 10**9
 
 
-def encode(image, encoder="PNG", **options):
+def encode(image: Image.Image, encoder: str = "PNG", **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, encoder, **options)
     return file.getvalue()
 
 
-def scene(width=60, height=40):
+def scene(width: int = 60, height: int = 40) -> Pixels:
     """A smooth picture in which left, right, up and down differ."""
     y, x = np.mgrid[0:height, 0:width]
     return np.stack([255 * x / width, 255 * y / height, 255 * (x + y) / (width + height)], axis=2).astype(np.uint8)
 
 
-def failure(data, max_side=2048, max_pixels=ANY):
+def failure(data: bytes, max_side: int = 2048, max_pixels: int = ANY) -> ErrorCode:
     with pytest.raises(PhotoError) as caught:
         decode_photo(data, max_side, max_pixels)
     return caught.value.code
 
 
 @pytest.mark.parametrize("encoder", ["PNG", "BMP", "TIFF"])
-def test_a_lossless_photo_comes_back_exactly(encoder):
+def test_a_lossless_photo_comes_back_exactly(encoder: str) -> None:
     decoded = decode_photo(encode(Image.fromarray(scene()), encoder), 2048, ANY)
     np.testing.assert_array_equal(decoded.pixels, scene())
     assert (decoded.width, decoded.height) == (60, 40)
@@ -42,14 +44,14 @@ def test_a_lossless_photo_comes_back_exactly(encoder):
 
 
 @pytest.mark.parametrize("encoder", ["JPEG", "WEBP"])
-def test_a_lossy_photo_comes_back_nearly(encoder):
+def test_a_lossy_photo_comes_back_nearly(encoder: str) -> None:
     decoded = decode_photo(encode(Image.fromarray(scene()), encoder, quality=95), 2048, ANY)
     assert np.abs(decoded.pixels.astype(int) - scene()).mean() < 3
 
 
-def upright_by_hand(pixels, orientation):
+def upright_by_hand(pixels: Pixels, orientation: int) -> Pixels:
     """Return the pixels by the table of the EXIF standard: where the stored row 0 and column 0 belong."""
-    return {
+    turn: dict[int, Callable[[Pixels], Pixels]] = {
         1: lambda p: p,
         2: np.fliplr,
         3: lambda p: np.rot90(p, 2),
@@ -58,12 +60,13 @@ def upright_by_hand(pixels, orientation):
         6: lambda p: np.rot90(p, -1),
         7: lambda p: np.fliplr(np.rot90(p, 1)),
         8: lambda p: np.rot90(p, 1),
-    }[orientation](pixels)
+    }
+    return turn[orientation](pixels)
 
 
 @pytest.mark.parametrize("encoder", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation_ends_upright(encoder, orientation):
+def test_every_orientation_ends_upright(encoder: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"lossless": True} if encoder == "WEBP" else {"quality": 95} if encoder == "JPEG" else {}
@@ -76,7 +79,7 @@ def test_every_orientation_ends_upright(encoder, orientation):
     np.testing.assert_array_equal(decoded.pixels, pillows)
 
 
-def test_an_orientation_out_of_range_means_upright():
+def test_an_orientation_out_of_range_means_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 77
     np.testing.assert_array_equal(decode_photo(encode(Image.fromarray(scene()), exif=exif), 2048, ANY).pixels, scene())
@@ -84,7 +87,7 @@ def test_an_orientation_out_of_range_means_upright():
 
 @pytest.mark.parametrize("encoder", ["JPEG", "PNG"])
 @pytest.mark.parametrize(("max_side", "size"), [(400, (400, 267)), (150, (150, 100)), (100, (100, 67)), (61, (61, 41))])
-def test_a_large_photo_is_averaged_down_to_the_longest_side(encoder, max_side, size):
+def test_a_large_photo_is_averaged_down_to_the_longest_side(encoder: str, max_side: int, size: tuple[int, int]) -> None:
     data = encode(Image.fromarray(scene(600, 400)), encoder)
     decoded = decode_photo(data, max_side, ANY)
     assert decoded.pixels.shape[1::-1] == size
@@ -93,10 +96,15 @@ def test_a_large_photo_is_averaged_down_to_the_longest_side(encoder, max_side, s
     assert np.abs(decoded.pixels.astype(int) - area).mean() < 4
 
 
-def test_a_jpeg_is_decoded_at_the_reduced_scale_that_suffices(monkeypatch):
-    loaded = []
+def test_a_jpeg_is_decoded_at_the_reduced_scale_that_suffices(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[tuple[int, int]] = []
     load = ImageFile.ImageFile.load
-    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: (loaded.append(image.size), load(image))[1])
+
+    def record(image: ImageFile.ImageFile) -> Any:
+        loaded.append(image.size)
+        return load(image)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", record)
     data = encode(Image.fromarray(scene(1600, 1199)), "JPEG")
     for max_side, longest in ((200, 200), (201, 400), (399, 400), (800, 800), (801, 1600), (5000, 1600)):
         loaded.clear()
@@ -106,7 +114,7 @@ def test_a_jpeg_is_decoded_at_the_reduced_scale_that_suffices(monkeypatch):
         assert decoded.width == 1600
 
 
-def test_a_thin_photo_keeps_at_least_one_pixel():
+def test_a_thin_photo_keeps_at_least_one_pixel() -> None:
     assert decode_photo(encode(Image.new("RGB", (3000, 1))), 64, ANY).pixels.shape == (1, 64, 3)
 
 
@@ -124,13 +132,13 @@ def test_a_thin_photo_keeps_at_least_one_pixel():
     ],
     ids=["bilevel", "grey", "grey_alpha", "opaque", "transparent", "shaded", "palette", "16_bit"],
 )
-def test_every_kind_of_png_becomes_8_bit_rgb(image, expected):
+def test_every_kind_of_png_becomes_8_bit_rgb(image: Image.Image, expected: tuple[int, int, int]) -> None:
     pixels = decode_photo(encode(image), 2048, ANY).pixels
     assert pixels.shape == (4, 4, 3)
     assert np.unique(pixels.reshape(-1, 3), axis=0).tolist() == [list(expected)]
 
 
-def test_a_palette_with_a_transparent_colour_shows_white_there():
+def test_a_palette_with_a_transparent_colour_shows_white_there() -> None:
     image = Image.new("P", (4, 4), 0)
     image.putpalette([0, 0, 0, 50, 60, 70])
     image.putpixel((1, 2), 1)
@@ -139,7 +147,7 @@ def test_a_palette_with_a_transparent_colour_shows_white_there():
     assert pixels[2, 1].tolist() == [50, 60, 70]
 
 
-def test_cmyk_becomes_rgb():
+def test_cmyk_becomes_rgb() -> None:
     white_and_cyan = Image.new("CMYK", (16, 16), (0, 0, 0, 0))
     white_and_cyan.paste((255, 0, 0, 0), (8, 0, 16, 16))
     pixels = decode_photo(encode(white_and_cyan, "JPEG", quality=100), 2048, ANY).pixels
@@ -148,18 +156,18 @@ def test_cmyk_becomes_rgb():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int32, np.uint16])
-def test_a_deep_grey_tiff_spans_black_to_white(dtype):
-    ramp = np.linspace(0, 65535, 256).astype(dtype).reshape(16, 16)
+def test_a_deep_grey_tiff_spans_black_to_white(dtype: type) -> None:
+    ramp: np.ndarray = np.linspace(0, 65535, 256).astype(dtype).reshape(16, 16)
     pixels = decode_photo(encode(Image.fromarray(ramp), "TIFF"), 2048, ANY).pixels
     assert pixels[0, 0].tolist() == [0, 0, 0]
     assert pixels[-1, -1].tolist() == [255, 255, 255]
     assert (np.diff(pixels[..., 0].ravel().astype(int)) >= 0).all()
 
 
-def test_16_bit_colour_keeps_its_upper_bits():
+def test_16_bit_colour_keeps_its_upper_bits() -> None:
     row = b"\x00" + struct.pack(">6H", 0x1234, 0x8000, 0xFFFF, 0, 0x00FF, 0x0100)  # two pixels
 
-    def chunk(name, body):
+    def chunk(name: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
     data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0))
@@ -167,7 +175,7 @@ def test_16_bit_colour_keeps_its_upper_bits():
     assert decode_photo(data, 2048, ANY).pixels.tolist() == [[[0x12, 0x80, 0xFF], [0, 0, 1]]]
 
 
-def test_the_first_frame_counts():
+def test_the_first_frame_counts() -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     for encoder in ("TIFF", "WEBP", "PNG"):
         data = encode(frames[0], encoder, save_all=True, append_images=frames[1:])
@@ -176,20 +184,20 @@ def test_the_first_frame_counts():
 
 @pytest.mark.parametrize("encoder", ["JPEG", "PNG", "WEBP", "BMP", "TIFF"])
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
-def test_a_photo_cut_short_is_truncated(encoder, share):
+def test_a_photo_cut_short_is_truncated(encoder: str, share: float) -> None:
     noise = np.random.default_rng(3).integers(0, 255, (64, 64, 3), dtype=np.uint8)
     data = encode(Image.fromarray(noise), encoder)
     assert failure(data[: max(20, int(len(data) * share))]) == ErrorCode.TRUNCATED
 
 
-def test_bytes_that_are_no_photo():
+def test_bytes_that_are_no_photo() -> None:
     assert failure(b"") == ErrorCode.EMPTY
     assert failure(b"Dear diary, this is text in a file called .jpg") == ErrorCode.NOT_AN_IMAGE
     assert failure(b"\xff\xd8\xff\xe0 but then text") == ErrorCode.TRUNCATED
     assert failure(encode(Image.new("RGB", (8, 8)), "GIF")) == ErrorCode.UNSUPPORTED
 
 
-def bomb(width, height):
+def bomb(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
@@ -200,7 +208,7 @@ def bomb(width, height):
     )
 
 
-def test_a_bomb_is_refused_from_its_header_without_a_warning(recwarn):
+def test_a_bomb_is_refused_from_its_header_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
     idat = zlib.compress(b"\0" * 100)
     data = (
         bomb(30_000, 30_000)
@@ -216,15 +224,15 @@ def test_a_bomb_is_refused_from_its_header_without_a_warning(recwarn):
     assert not recwarn.list
 
 
-def test_the_limit_counts_pixels():
+def test_the_limit_counts_pixels() -> None:
     data = encode(Image.new("RGB", (30, 20)))
     assert decode_photo(data, 2048, 600).width == 30
     assert failure(data, max_pixels=599) == ErrorCode.TOO_LARGE
 
 
 @pytest.mark.parametrize("error", [ValueError("odd"), RuntimeError("odd"), MemoryError(), OverflowError("odd")])
-def test_whatever_a_decoder_raises_becomes_a_photo_error(monkeypatch, error):
-    def fail(image):
+def test_whatever_a_decoder_raises_becomes_a_photo_error(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(image: Image.Image) -> None:
         raise error
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
@@ -232,6 +240,6 @@ def test_whatever_a_decoder_raises_becomes_a_photo_error(monkeypatch, error):
     assert code == (ErrorCode.TOO_LARGE if isinstance(error, MemoryError) else ErrorCode.INTERNAL)
 
 
-def test_the_header_says_type_and_size():
+def test_the_header_says_type_and_size() -> None:
     header = check_header(encode(Image.new("RGB", (30, 20)), "JPEG"), ANY)
     assert (header.media_type, header.width, header.height) == ("image/jpeg", 30, 20)

@@ -19,7 +19,7 @@ from facepipe.imaging.sniff import SNIFFED_BYTES, sniff_media_type
         ("AVIF", "image/avif"),
     ],
 )
-def test_what_pillow_writes_is_recognised(encoder, media_type):
+def test_what_pillow_writes_is_recognised(encoder: str, media_type: str) -> None:
     file = io.BytesIO()
     try:
         Image.new("RGB", (16, 16)).save(file, encoder)
@@ -44,12 +44,12 @@ def test_what_pillow_writes_is_recognised(encoder, media_type):
         (b"8BPS\x00\x01", "image/vnd.adobe.photoshop"),
     ],
 )
-def test_kinds_by_their_first_bytes(head, media_type):
+def test_kinds_by_their_first_bytes(head: bytes, media_type: str) -> None:
     assert sniff_media_type(head) == media_type
 
 
 @pytest.mark.parametrize(
     "head", [b"", b"B", b"BM", b"BMW is a car maker, says this text", b"RIFF\x00\x00\x00\x00WAVE", b"{}"]
 )
-def test_what_is_no_picture_has_no_type(head):
+def test_what_is_no_picture_has_no_type(head: bytes) -> None:
     assert sniff_media_type(head) is None

@@ -26,13 +26,21 @@ def detected(boxes: list[np.ndarray | None]) -> pa.Table:
 
 def test_the_face_nearest_the_centre_is_kept() -> None:
     boxes = np.array([[0, 0, 50, 60], [90, 80, 160, 170], [180, 10, 240, 90]])
-    picked = PickCentralFace().open()(detected([boxes]))
+    picked = PickCentralFace(0.5).open()(detected([boxes]))
     np.testing.assert_allclose(arrays_of(picked["boxes"], 4)[0], [[90, 80, 160, 170]])
     np.testing.assert_allclose(arrays_of(picked["scores"], 1)[0], [[0.85]])
 
 
+def test_faces_that_are_sure_go_first() -> None:
+    boxes = np.array([[0, 0, 50, 60], [90, 80, 160, 170]])  # scores 0.9 and 0.8
+    picked = PickCentralFace(0.85).open()(detected([boxes]))
+    np.testing.assert_allclose(arrays_of(picked["boxes"], 4)[0], [[0, 0, 50, 60]])
+    picked = PickCentralFace(0.95).open()(detected([boxes]))
+    np.testing.assert_allclose(arrays_of(picked["boxes"], 4)[0], [[90, 80, 160, 170]])
+
+
 def test_a_photo_without_a_face_shows_its_centre() -> None:
-    picked = PickCentralFace().open()(detected([None]))
+    picked = PickCentralFace(0.5).open()(detected([None]))
     assert arrays_of(picked["scores"], 1)[0].tolist() == [[0.0]]
     np.testing.assert_allclose(arrays_of(picked["boxes"], 4)[0][0], undetected_box(np.array([250.0, 250.0])))
 

@@ -1,0 +1,67 @@
+"""The three networks: fully convolutional P-Net equals P-Net window by window; R- and O-Net equal plain arithmetic."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from facepipe.models.mtcnn_networks import ONet, PNet, RNet
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(11)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("size", [(12, 12), (12, 31), (27, 20), (24, 13)])
+def test_p_net_looks_at_every_second_window(size: tuple[int, int]) -> None:
+    network, image = PNet().eval(), torch.rand(1, 3, *size)
+    score, offsets = network(image)
+    rows, columns = score.shape[1:]
+    assert (rows, columns) == ((size[0] - 11) // 2 + 1, (size[1] - 11) // 2 + 1)
+    assert offsets.shape == (1, 4, rows, columns)
+    for row in range((size[0] - 12) // 2 + 1):
+        for column in range((size[1] - 12) // 2 + 1):
+            window = image[:, :, 2 * row : 2 * row + 12, 2 * column : 2 * column + 12]
+            one_score, one_offsets = network(window)
+            torch.testing.assert_close(one_score[0, 0, 0], score[0, row, column])
+            torch.testing.assert_close(one_offsets[0, :, 0, 0], offsets[0, :, row, column])
+
+
+@torch.inference_mode()
+def test_the_probability_is_a_softmax() -> None:
+    network, crops = RNet().eval(), torch.rand(2, 3, 24, 24)
+    logits: list[Tensor] = []
+    network.dense5_1.register_forward_hook(lambda module, inputs, output: logits.append(output))
+    score, _ = network(crops)
+    torch.testing.assert_close(score, torch.softmax(logits[0], dim=1)[:, 1])
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("network", "hooked", "dense"), [(RNet(), "prelu3", "dense4"), (ONet(), "prelu4", "dense5")])
+def test_features_are_flattened_column_by_column(network: RNet | ONet, hooked: str, dense: str) -> None:
+    maps: list[Tensor] = []
+    vectors: list[Tensor] = []
+    network.get_submodule(hooked).register_forward_hook(lambda module, inputs, output: maps.append(output))
+    network.get_submodule(dense).register_forward_hook(lambda module, inputs, output: vectors.append(inputs[0]))
+    network.eval()(torch.rand(1, 3, network.window, network.window))
+    channels, height, width = maps[0].shape[1:]
+    expected = [
+        maps[0][0, channel, row, column]
+        for column in range(width)
+        for row in range(height)
+        for channel in range(channels)
+    ]
+    torch.testing.assert_close(vectors[0][0], torch.stack(expected))
+
+
+@torch.inference_mode()
+def test_landmarks_come_as_five_x_then_five_y() -> None:
+    network, crops = ONet().eval(), torch.rand(2, 3, 48, 48)
+    raw: list[Tensor] = []
+    network.dense6_3.register_forward_hook(lambda module, inputs, output: raw.append(output))
+    score, offsets, landmarks = network(crops)
+    assert (score.shape, offsets.shape, landmarks.shape) == ((2,), (2, 4), (2, 5, 2))
+    for point in range(5):
+        torch.testing.assert_close(landmarks[:, point, 0], raw[0][:, point])
+        torch.testing.assert_close(landmarks[:, point, 1], raw[0][:, 5 + point])
