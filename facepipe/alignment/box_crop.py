@@ -11,9 +11,11 @@ Photo = npt.NDArray[np.uint8]
 Boxes = npt.NDArray[np.floating]
 
 # The share of the box's width and height added on each side. FaceNet's networks were trained on boxes grown by 16 px a
-# side, stretched to 182 px, of which the central 160 are kept. LFW's typical box is 88 x 115 px: of it that keeps
-# (88 + 32) * 160 / 182 = 105.5 px and (115 + 32) * 160 / 182 = 129.2 px, which is the box grown by these shares.
-FACENET_GROW = (0.10, 0.062)
+# side, stretched to 182 px, of which the central 160 are kept; on LFW's typical box of 88 x 115 px that comes to
+# (0.10, 0.062). Measured with this project's detector on LFW, a little more is better, and little depends on it: over
+# the 3,000 pairs of lfw-dev and lfw-train the accuracy is 98.4 % at (0.10, 0.062), 98.6 at (0.13, 0.09), 98.7 at
+# (0.16, 0.12) and 98.4 at (0.20, 0.16), each +- 0.2.
+FACENET_GROW = (0.15, 0.11)
 
 THUMBNAIL_MARGIN = 0.3  # of the box's longer side, on each side
 JPEG_QUALITY = 85

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facepipe.alignment.box_crop import FACENET_GROW, crop_faces, display_crop
+from facepipe.alignment.box_crop import crop_faces, display_crop
 
 
 def gradient(height: int = 120, width: int = 160) -> np.ndarray:
@@ -63,16 +63,15 @@ def test_growth_is_relative_to_each_side_of_the_box() -> None:
     assert (grown == crop_faces(image, np.array([[50.0, 30.0, 110.0, 70.0]]), 32, grow=(0, 0))).all()
 
 
-def test_the_default_growth_is_what_the_network_was_trained_on() -> None:
-    # 16 px a side, stretched to 182 px, the central 160: LFW's typical box.
-    width, height = 88, 115
-    kept = [(side + 32) * 160 / 182 / side for side in (width, height)]
-    assert 1 + 2 * FACENET_GROW[0] == pytest.approx(kept[0], abs=0.002)
-    assert 1 + 2 * FACENET_GROW[1] == pytest.approx(kept[1], abs=0.002)
-    box = np.array([[80.0, 70.0, 80.0 + width, 70.0 + height]])
+def test_one_resampling_equals_the_two_of_the_networks_training() -> None:
+    # The box grown by 16 px a side, stretched to 182 px, the central 160: on LFW's typical box a growth by shares.
+    box = np.array([[80.0, 70.0, 80.0 + 88, 70.0 + 115]])
+    grow_x, grow_y = (((side + 32) * 160 / 182 / side - 1) / 2 for side in (88, 115))
+    assert (grow_x, grow_y) == pytest.approx((0.10, 0.062), abs=1e-3)
     image = gradient(250, 250)
     grown = Image.fromarray(image).resize((182, 182), Image.Resampling.BILINEAR, box=(64, 54, 184, 201))
-    assert np.abs(np.asarray(grown)[11:171, 11:171].astype(int) - crop_faces(image, box)[0]).max() <= 1
+    crop = crop_faces(image, box, grow=(grow_x, grow_y))[0]
+    assert np.abs(np.asarray(grown)[11:171, 11:171].astype(int) - crop).max() <= 1
 
 
 def test_each_face_is_cropped_alone_and_in_order() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from facepipe.models.mtcnn_networks import ONet, PNet, RNet
 
@@ -28,11 +28,21 @@ def test_p_net_looks_at_every_second_window(size: tuple[int, int]) -> None:
             torch.testing.assert_close(one_offsets[0, :, 0, 0], offsets[0, :, row, column])
 
 
+def recorded(module: nn.Module, *, inputs: bool = False) -> list[Tensor]:
+    """Return a list to which each pass of a layer appends its output, or its input."""
+    seen: list[Tensor] = []
+
+    def keep(_: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
+        seen.append(given[0] if inputs else output)
+
+    module.register_forward_hook(keep)
+    return seen
+
+
 @torch.inference_mode()
 def test_the_probability_is_a_softmax() -> None:
     network, crops = RNet().eval(), torch.rand(2, 3, 24, 24)
-    logits: list[Tensor] = []
-    network.dense5_1.register_forward_hook(lambda module, inputs, output: logits.append(output))
+    logits = recorded(network.dense5_1)
     score, _ = network(crops)
     torch.testing.assert_close(score, torch.softmax(logits[0], dim=1)[:, 1])
 
@@ -40,10 +50,8 @@ def test_the_probability_is_a_softmax() -> None:
 @torch.inference_mode()
 @pytest.mark.parametrize(("network", "hooked", "dense"), [(RNet(), "prelu3", "dense4"), (ONet(), "prelu4", "dense5")])
 def test_features_are_flattened_column_by_column(network: RNet | ONet, hooked: str, dense: str) -> None:
-    maps: list[Tensor] = []
-    vectors: list[Tensor] = []
-    network.get_submodule(hooked).register_forward_hook(lambda module, inputs, output: maps.append(output))
-    network.get_submodule(dense).register_forward_hook(lambda module, inputs, output: vectors.append(inputs[0]))
+    maps = recorded(network.get_submodule(hooked))
+    vectors = recorded(network.get_submodule(dense), inputs=True)
     network.eval()(torch.rand(1, 3, network.window, network.window))
     channels, height, width = maps[0].shape[1:]
     expected = [
@@ -58,8 +66,7 @@ def test_features_are_flattened_column_by_column(network: RNet | ONet, hooked: s
 @torch.inference_mode()
 def test_landmarks_come_as_five_x_then_five_y() -> None:
     network, crops = ONet().eval(), torch.rand(2, 3, 48, 48)
-    raw: list[Tensor] = []
-    network.dense6_3.register_forward_hook(lambda module, inputs, output: raw.append(output))
+    raw = recorded(network.dense6_3)
     score, offsets, landmarks = network(crops)
     assert (score.shape, offsets.shape, landmarks.shape) == ((2,), (2, 4), (2, 5, 2))
     for point in range(5):
