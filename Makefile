@@ -1,5 +1,7 @@
 # Every target installs what it needs into .venv, at the versions of constraints.txt.
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c "$(RECENT)" 2>/dev/null && echo $$p && break; done)
 FACEPIPE_DATA ?= ../shared/data
 EXTRA ?= cpu
 export FACEPIPE_DATA := $(abspath $(FACEPIPE_DATA))
@@ -23,7 +25,7 @@ check: .venv/installed-dev
 	$(BIN)/lint-imports
 
 .venv/bin/python:
-	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	@test -n "$(PYTHON)" && $(PYTHON) -c "$(RECENT)" \
 		|| { echo "facepipe needs Python 3.11 or later: install it, or say make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
 
