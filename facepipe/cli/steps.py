@@ -109,8 +109,10 @@ def carry_out(command: str, options: Mapping[str, Any], sources: Sequence[str] |
     """
     from facepipe import pipeline
     from facepipe.library.library import Library
+    from facepipe.library.scan_sources import resolve_sources
     from facepipe.runtime.engine import create_engine
 
+    resolve_sources(sources or [])  # before a library is made for a source that isn't there
     location = options["library"]
     library = Library.open(location) if sources is None else Library.create_or_open(location)
     config = _chosen_models(options["config"], options.get("detector"), options.get("embedder"))

@@ -26,7 +26,8 @@ def print_summary(summary: Mapping[str, Any], library: Library) -> None:
             f"{summary['faces']:,} faces, {summary['people']:,} people, {summary['unassigned']:,} faces unassigned"
         )
     if "duplicate_groups" in summary:
-        click.echo(f"{summary['duplicate_groups']:,} groups of copies")
+        groups = summary["duplicate_groups"]
+        click.echo(f"{groups:,} {'group' if groups == 1 else 'groups'} of copies")
     for name, step in summary["stages"].items():
         click.echo(f"{name:>8}: {step['seconds']:.1f} s, {step['rows']:,} rows")
     if "report" in summary:

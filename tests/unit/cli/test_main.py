@@ -1,4 +1,5 @@
 from importlib import metadata
+from pathlib import Path
 from types import SimpleNamespace
 
 import click
@@ -51,8 +52,10 @@ def test_this_installation_has_one_faiss() -> None:
         ["models", "verify", "nosuchmodel"],
     ],
 )
-def test_wrong_usage_is_one_sentence_and_exit_2(arguments: list[str], tmp_path: object) -> None:
-    outcome = facepipe(*[str(tmp_path) + "/library" if item == "LIBRARY" else item for item in arguments])
+def test_wrong_usage_is_one_sentence_and_exit_2(arguments: list[str], tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    outcome = facepipe(*[library if item == "LIBRARY" else item for item in arguments])
+    assert not library.exists()
     assert outcome.code == 2, outcome.err
     assert outcome.err.startswith("facepipe: ")
     assert outcome.err.count("\n") == 1
