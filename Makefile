@@ -7,7 +7,7 @@ EXTRA ?= cpu
 export FACEPIPE_DATA := $(abspath $(FACEPIPE_DATA))
 BIN := .venv/bin
 
-.PHONY: demo test test-long check clean
+.PHONY: demo test test-long test-gpu check clean
 
 demo: .venv/installed
 	$(BIN)/facepipe demo
@@ -17,6 +17,9 @@ test: check
 
 test-long: .venv/installed-dev
 	$(BIN)/pytest -m "not gpu"
+
+test-gpu: .venv/installed-dev
+	$(BIN)/pytest -m gpu
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .

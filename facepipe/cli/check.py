@@ -1,16 +1,17 @@
 """`check`: every promise that a library makes, proved."""
 
 import sys
+from typing import Any
 
 import click
 
-from facepipe.cli.options import json_option, library_option, print_json
+from facepipe.cli.options import common_options, library_option, print_json
 
 
 @click.command()
 @library_option
-@json_option
-def check(library: str, as_json: bool) -> None:
+@common_options
+def check(library: str, as_json: bool, **_settings: Any) -> None:
     """Prove every invariant of a library; exit with 1 and a list where one is broken."""
     from facepipe.library.check import check as find_problems
     from facepipe.library.library import Library

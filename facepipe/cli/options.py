@@ -53,11 +53,6 @@ def library_option(command: Command) -> Command:
     )(command)
 
 
-def json_option(command: Command) -> Command:
-    """Add `--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(command)
-
-
 def config_options(command: Command) -> Command:
     """Add `--config` and `--set`, handed over as one `config`."""
 
@@ -83,9 +78,16 @@ def engine_options(command: Command) -> Command:
     )(command)
 
 
+def common_options(command: Command) -> Command:
+    """Add what every command takes: settings (handed over as `config`) and `--json` (as `as_json`)."""
+    return config_options(
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(command)
+    )
+
+
 def computing_options(command: Command) -> Command:
-    """Add what every computing command takes: settings, engine and `--json`."""
-    return config_options(engine_options(json_option(command)))
+    """Add what every computing command takes: an engine, beside the common options."""
+    return common_options(engine_options(command))
 
 
 def print_json(value: Any) -> None:

@@ -1,0 +1,43 @@
+"""Half precision on a GPU agrees with single precision on the CPU, on real faces: `make test-gpu`."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from facepipe.alignment.box_crop import crop_faces
+from facepipe.demo_album import make_album
+from facepipe.detectors.mtcnn import MTCNN
+from facepipe.embedders.facenet import FaceNet
+from facepipe.imaging.boxes import iou
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device"),
+]
+
+
+@pytest.fixture(scope="module")
+def photos(weights: tuple[str, str]) -> list[np.ndarray]:
+    return [np.asarray(Image.open(path).convert("RGB")) for path in sorted(make_album().glob("*.jpg"))]
+
+
+def test_the_same_faces_are_found(photos: list[np.ndarray]) -> None:
+    for on_cpu, on_gpu in zip(
+        MTCNN.load(device="cpu").detect(photos), MTCNN.load(device="cuda").detect(photos), strict=True
+    ):
+        sure = on_cpu.scores >= 0.9
+        overlap = iou(on_cpu.boxes[sure], on_gpu.boxes)
+        assert (overlap.max(axis=1) > 0.95).all()
+
+
+def test_embeddings_agree(photos: list[np.ndarray]) -> None:
+    crops = np.concatenate(
+        [
+            crop_faces(photo, found.boxes)
+            for photo, found in zip(photos, MTCNN.load(device="cpu").detect(photos), strict=True)
+        ]
+    )
+    on_cpu = FaceNet.load(device="cpu").embed(crops)
+    on_gpu = FaceNet.load(device="cuda").embed(crops)
+    assert float((on_cpu * on_gpu).sum(axis=1).min()) > 0.9999
