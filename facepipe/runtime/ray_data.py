@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from facepipe.runtime.stage_group import StageGroup
 from facepipe.stage import Stage
 
 ACTOR_START_SECONDS = 300
+CONNECT_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -125,12 +127,13 @@ class RayEngine:
             with _without_stderr():
                 ray.init(address="local", num_cpus=usable_cpus() + self._spare_cpus, include_dashboard=False, **quiet)
         else:
+            unanswered = f"no Ray cluster answers at {self._address!r}: start one or leave --address out"
+            if not _listens(self._address):
+                raise FacepipeError(unanswered)
             try:
                 ray.init(address=self._address, **quiet)
             except (ConnectionError, ValueError, RuntimeError) as error:
-                raise FacepipeError(
-                    f"no Ray cluster answers at {self._address!r}: start one or leave --address out"
-                ) from error
+                raise FacepipeError(unanswered) from error
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.wait_for_min_actors_s = ACTOR_START_SECONDS
@@ -138,6 +141,21 @@ class RayEngine:
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         self._started = True
         return ray
+
+
+def _listens(address: str) -> bool:
+    """Return whether somebody listens at HOST:PORT, for which Ray itself would try for many minutes.
+
+    Other forms, such as "auto", are left to Ray.
+    """
+    host, colon, port = address.rpartition(":")
+    if "://" in address or not (colon and port.isdecimal()):
+        return True
+    try:
+        with socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS):
+            return True
+    except (OSError, OverflowError):
+        return False
 
 
 @contextmanager
