@@ -64,8 +64,7 @@ class GroupConfig(Section):
 class RuntimeConfig(Section):
     """How the work is spread over the machine or the cluster."""
 
-    batch_rows: int = Field(16, ge=1, le=4096, description="photos in a batch")
-    block_rows: int = Field(64, ge=1, le=65536, description="photos in a block: the unit of work, retries and files")
+    batch_rows: int = Field(16, ge=1, le=4096, description="photos that travel together: the unit of work and of files")
     commit_seconds: float = Field(5.0, ge=0, description="time between two commits")
 
 

@@ -19,18 +19,19 @@ def print_summary(summary: Mapping[str, Any], library: Library) -> None:
     seen = summary.get("photos_seen")
     if seen is not None:
         failed = f", {summary['photos_failed']:,} failed" if summary.get("photos_failed") else ""
-        click.echo(f"{seen:,} photos seen: {summary['photos_new']:,} new, {summary['photos_skipped']:,} known{failed}")
+        click.echo(
+            f"{_counted(seen, 'photo')} seen: {summary['photos_new']:,} new, {summary['photos_skipped']:,} known{failed}"
+        )
     if "people" in summary:
         print_people(library)
         click.echo(
             f"{summary['faces']:,} faces, {summary['people']:,} people, {summary['unassigned']:,} faces unassigned"
         )
     if "duplicate_groups" in summary:
-        groups = summary["duplicate_groups"]
-        click.echo(f"{groups:,} {'group' if groups == 1 else 'groups'} of copies")
+        click.echo(f"{_counted(summary['duplicate_groups'], 'group')} of copies")
     for name, step in summary["stages"].items():
         click.echo(f"{name:>8}: {step['seconds']:.1f} s, {step['rows']:,} rows")
-    if "report" in summary:
+    if summary["report"]:
         click.echo(f"Report: {summary['report']}")
 
 
@@ -51,3 +52,7 @@ def print_people(library: Library) -> None:
     Console().print(table)
     if len(people) > PEOPLE_SHOWN:
         click.echo(f"… and {len(people) - PEOPLE_SHOWN:,} more people")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

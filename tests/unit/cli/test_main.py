@@ -82,3 +82,10 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_step_without_a_report_names_none(noise_photo: Path, tmp_path: Path) -> None:
+    outcome = facepipe("ingest", noise_photo, "--library", tmp_path / "library", "--engine", "local")
+    assert outcome.code == 0
+    assert "1 photo seen: 1 new" in outcome.out
+    assert "Report" not in outcome.out
