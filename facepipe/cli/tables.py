@@ -18,10 +18,9 @@ def print_summary(summary: Mapping[str, Any], library: Library) -> None:
     """Print a run's figures, the largest people and the report's path."""
     seen = summary.get("photos_seen")
     if seen is not None:
-        failed = f", {summary['photos_failed']:,} failed" if summary.get("photos_failed") else ""
-        click.echo(
-            f"{_counted(seen, 'photo')} seen: {summary['photos_new']:,} new, {summary['photos_skipped']:,} known{failed}"
-        )
+        parts = [f"{summary['photos_new']:,} new", f"{summary['photos_skipped']:,} known"]
+        parts += [f"{summary['photos_failed']:,} failed"] if summary["photos_failed"] else []
+        click.echo(f"{_counted(seen, 'photo')} seen: {', '.join(parts)}")
     if "people" in summary:
         print_people(library)
         click.echo(
