@@ -30,17 +30,14 @@ ORIENTATION_TAG = 0x0112
 EXPECTED_PEOPLE = 3
 
 
-def make_album(force: bool = False) -> Path:
+def make_album() -> Path:
     """Return the folder of the demo album, fetched and derived at the first call, left as it is afterwards.
-
-    Args:
-        force: make it anew.
 
     Raises:
         WeightsError: a download failed or isn't what was pinned.
     """
     album = home() / "demo" / "album"
-    if album.exists() and not force:
+    if album.exists():
         return album
     album.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=album.parent, prefix=".album-") as temporary:
@@ -48,7 +45,6 @@ def make_album(force: bool = False) -> Path:
         made.mkdir()
         _fetch_originals(Path(temporary), made)
         _derive_copies(made)
-        shutil.rmtree(album, ignore_errors=True)
         made.rename(album)
     return album
 

@@ -15,7 +15,7 @@ from facepipe.clustering.grouping import group_faces
 from facepipe.config import Config
 from facepipe.errors import WrongUsageError
 from facepipe.evaluation.clustering import compare_groups
-from facepipe.evaluation.detection import evaluate_detections
+from facepipe.evaluation.detection import LEAST_HEIGHTS, evaluate_detections
 from facepipe.evaluation.lfw import read_pairs, verify
 from facepipe.library.scan_sources import list_files
 from facepipe.library.uris import uri_to_path
@@ -31,8 +31,6 @@ from facepipe.stages.identify_files import IdentifyFiles
 from facepipe.stages.pick_central_face import PickCentralFace
 from facepipe.stages.read_photos import ReadPhotos
 from facepipe.stages.rows import arrays_of
-
-LEAST_HEIGHTS = (20, 40, 60)
 
 
 def evaluate_lfw(images: Path, pairs_file: Path, config: Config, engine: Engine) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from facepipe.library.run_record import RunRecord, Step, last_inputs
 from facepipe.library.scan_sources import list_sources
 from facepipe.library.writer import Writer
 from facepipe.models.cache import home
-from facepipe.report.gallery import write_report
+from facepipe.report.gallery import SHOWN_TABLES, write_report
 from facepipe.runtime.batches import gather, handed_at, stage_seconds
 from facepipe.runtime.engine import Engine
 from facepipe.runtime.progress import show_progress
@@ -38,15 +38,7 @@ from facepipe.stages.identify_files import IdentifyFiles, file_rows
 from facepipe.stages.read_photos import ReadPhotos
 from facepipe.stages.write_faces import WriteFaces, data_files_of
 
-REPORT_COLUMNS = {
-    "people": None,
-    "assignments": None,
-    "faces": ["face_id", "photo_id", "score", "crop"],
-    "photos": None,
-    "files": None,
-    "errors": None,
-    "duplicates": None,
-}
+REPORT_FACE_COLUMNS = ("face_id", "photo_id", "score", "crop")  # embeddings stay on disk
 
 
 def ingest_stages(config: Config) -> list[list[Stage]]:
@@ -173,7 +165,8 @@ def group(job: Job) -> None:
 def report(job: Job) -> None:
     """Write the HTML gallery."""
     with job.record.step("report") as step:
-        tables = {name: job.library.read(name, columns) for name, columns in REPORT_COLUMNS.items()}
+        columns = {"faces": REPORT_FACE_COLUMNS}
+        tables = {name: job.library.read(name, columns.get(name)) for name in SHOWN_TABLES}
         step.rows = len(tables["people"])
         page = write_report(tables, job.record.facts(), report_folder(job.library))
         job.record.report = str(page)

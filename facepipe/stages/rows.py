@@ -29,11 +29,11 @@ def with_columns(table: pa.Table, schema: pa.Schema, values: Mapping[str, Sequen
     return table
 
 
-def flat_lists(lists: Sequence[np.ndarray | None], dtype: np.dtype[Any] | type = np.float32) -> pa.Array:
-    """Return a list column with each array laid flat; None becomes an empty list."""
-    flat = [np.zeros(0, dtype) if item is None else np.asarray(item, dtype).reshape(-1) for item in lists]
+def flat_lists(lists: Sequence[np.ndarray | None]) -> pa.Array:
+    """Return a list column of float32 with each array laid flat; None becomes an empty list."""
+    flat = [np.zeros(0, np.float32) if item is None else np.asarray(item, np.float32).reshape(-1) for item in lists]
     offsets = np.concatenate([[0], np.cumsum([len(item) for item in flat])]).astype(np.int32)
-    values = pa.array(np.concatenate(flat) if flat else np.zeros(0, dtype))
+    values = pa.array(np.concatenate(flat) if flat else np.zeros(0, np.float32))
     return pa.ListArray.from_arrays(pa.array(offsets), values)
 
 
