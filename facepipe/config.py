@@ -29,6 +29,8 @@ class DecodeConfig(Section):
     max_side: int = Field(2048, ge=64, description="photos are decoded so that no side is longer, in pixels")
     max_pixels: int = Field(300_000_000, ge=1, description="larger photos are refused from their header")
     max_bytes: int = Field(1 << 30, ge=1, description="larger files are refused unread")
+    timeout_seconds: float = Field(60.0, gt=0, description="a photo whose decoding takes longer is given up")
+    max_memory: int = Field(4 << 30, ge=1 << 28, description="address space of the process that decodes, in bytes")
 
 
 class DetectConfig(Section):

@@ -19,7 +19,7 @@ from facepipe.evaluation.detection import LEAST_HEIGHTS, evaluate_detections
 from facepipe.evaluation.lfw import read_pairs, verify
 from facepipe.library.scan_sources import list_files
 from facepipe.library.uris import uri_to_path
-from facepipe.runtime.batches import handed_at
+from facepipe.runtime.batches import cut, handed_at
 from facepipe.runtime.engine import Engine
 from facepipe.runtime.progress import show_progress
 from facepipe.stage import Stage, check_chain
@@ -158,7 +158,7 @@ def _run(
     batches = []
     try:
         with show_progress("photos", len(listed)) as progress:
-            for batch in engine.run(listed, stages, config.runtime.batch_rows):
+            for batch in engine.run(cut(listed, config.runtime.batch_rows), stages):
                 batches.append(batch.select(["uri", "status", "message", *columns]))
                 progress.advance(len(batch))
     finally:

@@ -24,7 +24,7 @@ from facepipe.library.scan_sources import list_sources
 from facepipe.library.writer import Writer
 from facepipe.models.cache import home
 from facepipe.report.gallery import SHOWN_TABLES, write_report
-from facepipe.runtime.batches import gather, handed_at, stage_seconds
+from facepipe.runtime.batches import cut, gather, handed_at, stage_seconds
 from facepipe.runtime.engine import Engine
 from facepipe.runtime.progress import show_progress
 from facepipe.stage import Stage, check_chain
@@ -187,7 +187,7 @@ def _carry_out(job: Job, step: Step, rows: pa.Table, stages: list[list[Stage]]) 
     check_chain([stage for stages_of_group in stages for stage in stages_of_group], rows.schema)
     started = None
     with show_progress(step.name, len(rows)) as progress:
-        batches = job.engine.run(rows, stages, job.config.runtime.batch_rows)
+        batches = job.engine.run(cut(rows, job.config.runtime.batch_rows), stages)
         for finished in gather(batches, job.config.runtime.commit_seconds):
             started = min(started or time.time(), handed_at(finished))
             for name, seconds in stage_seconds(finished).items():

@@ -18,6 +18,7 @@ FILES = pa.schema(
         ("modified_at", TIME),
         ("media_type", pa.string()),
         ("missing_since", TIME),
+        ("packed", pa.string()),  # where in the library a copy of the bytes lies: shards/NAME.parquet#row
     ]
 )
 PHOTOS = pa.schema(
@@ -171,6 +172,7 @@ DECODED_PHOTO = pa.schema(
         ("camera", pa.string()),
         ("latitude", pa.float32()),
         ("longitude", pa.float32()),
+        ("perceptual_hash", pa.binary()),
         (
             "pixels",
             pa.large_binary(),
@@ -185,6 +187,15 @@ DETECTED_FACES = pa.schema(
         ("boxes", VECTOR),  # 4 a face: x0, y0, x1, y1
         ("scores", VECTOR),
         ("landmarks", VECTOR),  # 10 a face; empty where the detector gives none
+    ]
+)
+MEASURED_FACES = pa.schema(  # one number a face each; empty where the detector gives no landmarks
+    [
+        ("yaws", VECTOR),  # degrees
+        ("pitches", VECTOR),
+        ("rolls", VECTOR),
+        ("sharpnesses", VECTOR),
+        ("qualities", VECTOR),  # 0 to 1
     ]
 )
 ALIGNED_FACES = pa.schema(

@@ -1,4 +1,4 @@
-"""Finished batches on their way to a commit, and the timings that travelled with them."""
+"""Batches on their way to the stages and on to a commit, and the timings that travel with them."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -7,6 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facepipe.runtime.stage_group import HANDED_AT, SECONDS
+
+
+def cut(rows: pa.Table, batch_rows: int) -> list[pa.Table]:
+    """Return the rows in batches of so many, the last one perhaps smaller; none of none."""
+    return [rows.slice(start, batch_rows) for start in range(0, len(rows), batch_rows)]
 
 
 def gather(batches: Iterable[pa.Table], seconds: float) -> Iterator[pa.Table]:

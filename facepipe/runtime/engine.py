@@ -13,13 +13,12 @@ EngineName = Literal["ray", "local"]
 class Engine(Protocol):
     """Carries out groups of stages over rows."""
 
-    def run(self, rows: pa.Table, groups: Sequence[Sequence[Stage]], batch_rows: int) -> Iterator[pa.Table]:
+    def run(self, batches: Sequence[pa.Table], groups: Sequence[Sequence[Stage]]) -> Iterator[pa.Table]:
         """Yield finished batches as they come, each row exactly once.
 
         Args:
-            rows: the source, one row a file or photo.
+            batches: the source, one row a file or photo; the rows of a batch travel together.
             groups: each group's stages run together in one process; groups follow each other.
-            batch_rows: rows that travel together.
         """
 
     def close(self) -> None:

@@ -12,16 +12,16 @@ from facepipe.stage import Stage
 class LocalEngine:
     """Runs pipelines in-process: for tests, small albums and machines without Ray."""
 
-    def run(self, rows: pa.Table, groups: Sequence[Sequence[Stage]], batch_rows: int) -> Iterator[pa.Table]:
+    def run(self, batches: Sequence[pa.Table], groups: Sequence[Sequence[Stage]]) -> Iterator[pa.Table]:
         """Yield the finished batches in the order of their rows."""
-        if len(rows) == 0:
+        if not batches:
             return
         opened = [StageGroup(group, usable_cpus()) for group in groups]
-        for start in range(0, len(rows), batch_rows):
-            batch = rows.slice(start, batch_rows)
+        for batch in batches:
+            finished = batch
             for group in opened:
-                batch = group(batch)
-            yield batch
+                finished = group(finished)
+            yield finished
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -76,23 +76,23 @@ class RayEngine:
         self._address = address
         self._started = False
 
-    def run(self, rows: pa.Table, groups: Sequence[Sequence[Stage]], batch_rows: int) -> Iterator[pa.Table]:
+    def run(self, batches: Sequence[pa.Table], groups: Sequence[Sequence[Stage]]) -> Iterator[pa.Table]:
         """Yield finished batches in the order in which they finish."""
-        if len(rows) == 0:
+        if not batches:
             return
         ray = self._start()
-        # One slice a block: blocks lie in the object store already, so no reading task waits for a CPU.
-        data = ray.data.from_arrow([rows.slice(start, batch_rows) for start in range(0, len(rows), batch_rows)])
+        # One batch a block: blocks lie in the object store already, so no reading task waits for a CPU.
+        data = ray.data.from_arrow(list(batches))
         have = ray.cluster_resources()
         gpus = have.get("GPU", 0.0)
         fused = fuse(groups, gpus)
-        batches = math.ceil(len(rows) / batch_rows)
-        pools = plan_pools(fused, int(have.get("CPU", 1)) - self._spare_cpus, gpus, batches)
+        pools = plan_pools(fused, int(have.get("CPU", 1)) - self._spare_cpus, gpus, len(batches))
+        most_rows = max(len(batch) for batch in batches)
         for group, pool in zip(fused, pools, strict=True):
             options: dict[str, Any] = {"num_gpus": pool.gpus} if pool.gpus else {}
             data = data.map_batches(
                 _opening(group, pool.threads),
-                batch_size=batch_rows,
+                batch_size=most_rows if pool.gpus else None,  # Ray wants a number where there are GPUs
                 batch_format="pyarrow",
                 zero_copy_batch=True,
                 compute=ray.data.ActorPoolStrategy(size=pool.actors),

@@ -56,5 +56,7 @@ class IdentifyFiles:
 def file_rows(identified: pa.Table) -> pa.Table:
     """Return the rows of `files` for identified files, failed ones left out."""
     found = identified.filter(pc.equal(identified["status"], ""))
-    found = found.append_column(schemas.FILES.field("missing_since"), pa.nulls(len(found), schemas.TIME))
+    for name in ("missing_since", "packed"):
+        if name not in found.column_names:
+            found = found.append_column(schemas.FILES.field(name), pa.nulls(len(found), schemas.FILES.field(name).type))
     return found.select(schemas.FILES.names)

@@ -79,10 +79,9 @@ def data_files_of(written: pa.Table) -> dict[str, list[DataFile]]:
 def photo_rows(table: pa.Table, batch_id: str, extracted_with: str) -> pa.Table:
     """Return the batch's rows of `photos`."""
     count = len(table)
-    columns = {
-        name: table[name] for name in ("photo_id", "width", "height", "taken_at", "camera", "latitude", "longitude")
+    columns = {field.name: table[field.name] for field in schemas.DECODED_PHOTO if field.name not in schemas.PIXELS} | {
+        "photo_id": table["photo_id"]
     }
-    columns["perceptual_hash"] = pa.nulls(count, pa.binary())
     columns["faces"] = pa.array([len(scores) for scores in table["scores"].to_pylist()], pa.int32())
     columns["extracted_with"] = pa.array([extracted_with] * count, pa.string())
     columns["batch_id"] = pa.array([batch_id] * count, pa.string())

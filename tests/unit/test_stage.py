@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from facepipe.errors import FacepipeError
+from facepipe.runtime.batches import cut
 from facepipe.runtime.local import LocalEngine
 from facepipe.runtime.stage_group import HANDED_AT, SECONDS
 from facepipe.stage import Resources, Stage, check_chain
@@ -55,7 +56,7 @@ def test_chain_is_followed_column_by_column() -> None:
 
 def test_local_engine_runs_groups_in_order_and_times_them() -> None:
     rows = pa.table({"number": pa.array(range(10), pa.int64())})
-    batches = list(LocalEngine().run(rows, [[AddOne()], [Double()]], batch_rows=4))
+    batches = list(LocalEngine().run(cut(rows, 4), [[AddOne()], [Double()]]))
     assert [len(batch) for batch in batches] == [4, 4, 2]
     result = pa.concat_tables(batches)
     assert result["twice"].to_pylist() == [2 * (n + 1) for n in range(10)]
@@ -66,7 +67,7 @@ def test_local_engine_runs_groups_in_order_and_times_them() -> None:
 def test_runtime_checks_what_a_stage_wrote() -> None:
     rows = pa.table({"number": pa.array([1], pa.int64())})
     with pytest.raises(FacepipeError, match="double writes 'twice' as int64, not double"):
-        list(LocalEngine().run(rows, [[AddOne(), Double(wrong=True)]], batch_rows=4))
+        list(LocalEngine().run([rows], [[AddOne(), Double(wrong=True)]]))
 
 
 def test_no_rows_open_nothing() -> None:
@@ -74,4 +75,4 @@ def test_no_rows_open_nothing() -> None:
         def open(self) -> Callable[[pa.Table], pa.Table]:
             raise AssertionError("opened for nothing")
 
-    assert list(LocalEngine().run(SOURCE.empty_table(), [[Closed()]], batch_rows=4)) == []
+    assert list(LocalEngine().run([], [[Closed()]])) == []

@@ -12,7 +12,7 @@ from facepipe.errors import LibraryError, WrongUsageError
 from facepipe.library import library as library_module
 from facepipe.library.check import check
 from facepipe.library.delta_tables import create_table
-from facepipe.library.library import Library
+from facepipe.library.library import FORMAT, Library
 from facepipe.library.storage import Storage
 from facepipe.schemas import TABLES
 
@@ -49,7 +49,7 @@ def test_a_file_is_no_place_for_a_library(tmp_path: Path) -> None:
         Library.create_or_open(tmp_path / "file")
 
 
-@pytest.mark.parametrize(("found", "age"), [(2, "newer"), (0, "older")])
+@pytest.mark.parametrize(("found", "age"), [(FORMAT + 1, "newer"), (FORMAT - 1, "older")])
 def test_another_format_is_refused(tmp_path: Path, found: int, age: str) -> None:
     Library.create_or_open(tmp_path)
     (tmp_path / "library.json").write_text(json.dumps({"format": found, "library_id": "x"}))
