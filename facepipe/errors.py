@@ -27,6 +27,12 @@ class WeightsError(FacepipeError):
     """Pretrained weights are missing, corrupt, or not what was promised."""
 
 
+class InterruptedRunError(FacepipeError):
+    """The run was asked to stop (exit status 130, as shells give for Ctrl-C)."""
+
+    exit_code = 130
+
+
 class ErrorCode(StrEnum):
     """Why one photo failed: the values of `errors.code`."""
 

@@ -157,7 +157,7 @@ def _run(
     check_chain([stage for group in stages for stage in group], listed.schema)
     batches = []
     try:
-        with show_progress("photos", len(listed)) as progress:
+        with show_progress("eval", "photos", len(listed)) as progress:
             for batch in engine.run(cut(listed, config.runtime.batch_rows), stages):
                 batches.append(batch.select(["uri", "status", "message", *columns]))
                 progress.advance(len(batch))

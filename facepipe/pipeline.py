@@ -26,6 +26,7 @@ from facepipe.models.cache import home
 from facepipe.report.gallery import SHOWN_TABLES, write_report
 from facepipe.runtime.batches import cut, gather, handed_at, stage_seconds
 from facepipe.runtime.engine import Engine
+from facepipe.runtime.interruption import held_back
 from facepipe.runtime.progress import show_progress
 from facepipe.stage import Stage, check_chain
 from facepipe.stages.align_faces import AlignFaces
@@ -38,7 +39,7 @@ from facepipe.stages.identify_files import IdentifyFiles, file_rows
 from facepipe.stages.read_photos import ReadPhotos
 from facepipe.stages.write_faces import WriteFaces, data_files_of
 
-REPORT_FACE_COLUMNS = ("face_id", "photo_id", "score", "crop")  # embeddings stay on disk
+REPORT_FACE_COLUMNS = ("face_id", "photo_id", "score")  # embeddings stay on disk, crops are streamed
 
 
 def ingest_stages(config: Config) -> list[list[Stage]]:
@@ -105,7 +106,7 @@ def ingest(job: Job, sources: Sequence[str]) -> None:
         writer.mark_missing(found.missing, found.returned)
         step.rows = len(found.new)
         job.record.count(photos_seen=found.seen, photos_new=step.rows, photos_skipped=found.seen - step.rows)
-        for identified in _carry_out(job, step, found.new, ingest_stages(job.config)):
+        for identified in _carry_out(job, step, found.new, ingest_stages(job.config), "files"):
             failed = failures(identified, "ingest")
             writer.commit_files(file_rows(identified), failed)
             step.failed += len(failed)
@@ -168,7 +169,8 @@ def report(job: Job) -> None:
         columns = {"faces": REPORT_FACE_COLUMNS}
         tables = {name: job.library.read(name, columns.get(name)) for name in SHOWN_TABLES}
         step.rows = len(tables["people"])
-        page = write_report(tables, job.record.facts(), report_folder(job.library))
+        crops = job.library.iterate("faces", ["face_id", "crop"])
+        page = write_report(tables, job.record.facts(), report_folder(job.library), crops=crops)
         job.record.report = str(page)
 
 
@@ -179,22 +181,27 @@ def report_folder(library: Library) -> Path:
     return home() / "reports" / library.library_id
 
 
-def _carry_out(job: Job, step: Step, rows: pa.Table, stages: list[list[Stage]]) -> Iterator[pa.Table]:
+def _carry_out(
+    job: Job, step: Step, rows: pa.Table, stages: list[list[Stage]], noun: str = "photos"
+) -> Iterator[pa.Table]:
     """Yield finished rows, gathered for a commit every few seconds.
 
-    The step's seconds run from the first row handed to an opened stage until the last commit.
+    The step's seconds run from the first row handed to an opened stage until the last commit. Ctrl-C waits while the
+    caller commits what was yielded.
     """
     check_chain([stage for stages_of_group in stages for stage in stages_of_group], rows.schema)
     started = None
-    with show_progress(step.name, len(rows)) as progress:
+    with show_progress(step.name, noun, len(rows)) as progress:
         batches = job.engine.run(cut(rows, job.config.runtime.batch_rows), stages)
         for finished in gather(batches, job.config.runtime.commit_seconds):
             started = min(started or time.time(), handed_at(finished))
             for name, seconds in stage_seconds(finished).items():
                 step.add_inner(name, len(finished), seconds)
-            yield finished
+            with held_back():
+                yield finished
             step.seconds = time.time() - started
-            progress.advance(len(finished), _faces(finished), pc.sum(pc.not_equal(finished["status"], "")).as_py())
+            errors = pc.sum(pc.not_equal(finished["status"], "")).as_py()
+            progress.advance(len(finished), _faces(finished), errors, seconds=step.seconds)
 
 
 def _faces(finished: pa.Table) -> int:

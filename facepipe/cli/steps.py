@@ -111,6 +111,7 @@ def carry_out(command: str, options: Mapping[str, Any], sources: Sequence[str] |
     from facepipe.library.library import Library
     from facepipe.library.scan_sources import resolve_sources
     from facepipe.runtime.engine import create_engine
+    from facepipe.runtime.interruption import ending_cleanly
 
     resolve_sources(sources or [])  # before a library is made for a source that isn't there
     location = options["library"]
@@ -118,6 +119,7 @@ def carry_out(command: str, options: Mapping[str, Any], sources: Sequence[str] |
     config = _chosen_models(options["config"], options.get("detector"), options.get("embedder"))
     retry_failed = options.get("retry_failed", False)
     with (
+        ending_cleanly(),
         closing(create_engine(options["engine"], options["address"])) as engine,
         pipeline.open_job(library, engine, config, command, retry_failed=retry_failed) as job,
     ):

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +11,6 @@ import pyarrow.compute as pc
 from PIL import Image
 
 CROPS = pa.schema([("face_id", pa.string()), ("image", pa.string()), ("width", pa.int32()), ("height", pa.int32())])
-_BATCH_ROWS = 1024
 _PLAIN = re.compile(r"[0-9a-f][0-9a-f-]{7,99}")
 
 
@@ -19,11 +19,11 @@ def file_stem(identifier: str) -> str:
     return identifier if _PLAIN.fullmatch(identifier) else hashlib.sha256(identifier.encode()).hexdigest()
 
 
-def write_crops(faces: pa.Table, hidden_face_ids: pa.Array | pa.ChunkedArray, folder: Path) -> pa.Table:
+def write_crops(faces: Iterable[pa.RecordBatch], hidden_face_ids: pa.Array | pa.ChunkedArray, folder: Path) -> pa.Table:
     """Write `faces/AB/ABCD….jpg` for each face that may be shown, and return where each one lies.
 
     Args:
-        faces: with `face_id` and `crop` (JPEG bytes; null or damaged ones get no file).
+        faces: with `face_id` and `crop` (JPEG bytes; null or damaged ones get no file), a batch in memory at a time.
         hidden_face_ids: faces that must not be written.
         folder: of the report.
 
@@ -32,7 +32,7 @@ def write_crops(faces: pa.Table, hidden_face_ids: pa.Array | pa.ChunkedArray, fo
     """
     made: set[Path] = set()
     rows: list[tuple[str, str, int, int]] = []
-    for batch in faces.select(["face_id", "crop"]).to_batches(max_chunksize=_BATCH_ROWS):
+    for batch in faces:
         shown = batch.filter(pc.invert(pc.is_in(batch["face_id"], value_set=hidden_face_ids)))
         for face_id, crop in zip(shown["face_id"].to_pylist(), shown["crop"].to_pylist(), strict=True):
             size = jpeg_size(crop) if crop else None

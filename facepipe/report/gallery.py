@@ -1,6 +1,6 @@
 """The report: people, their faces, what is left over, and the run's figures, as one folder of static pages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,13 @@ from facepipe.schemas import TABLES
 SHOWN_TABLES = ("people", "assignments", "faces", "photos", "files", "errors", "duplicates")
 
 
-def write_report(tables: Mapping[str, pa.Table], run: Mapping[str, Any], folder: Path, page_rows: int = 500) -> Path:
+def write_report(
+    tables: Mapping[str, pa.Table],
+    run: Mapping[str, Any],
+    folder: Path,
+    page_rows: int = 500,
+    crops: Iterable[pa.RecordBatch] | None = None,
+) -> Path:
     """Write the gallery and return its first page, `folder/index.html`.
 
     The folder is replaced as a whole: pages of an earlier report vanish, and an interruption leaves the earlier one.
@@ -37,11 +43,12 @@ def write_report(tables: Mapping[str, pa.Table], run: Mapping[str, Any], folder:
 
     Args:
         tables: the library's, by name (`SHOWN_TABLES`; one that is absent counts as empty); of `faces` only the rows
-            whose batch reached `photos`, and no more columns than face_id, photo_id, score and crop are read.
+            whose batch reached `photos`, and no more columns than face_id, photo_id and score are read.
         run: what `run --json` prints, plus run_id, started_at, finished_at, command, versions and config; each key
             may be absent.
         folder: the report's; may not exist yet.
         page_rows: people, faces, errors or copies on one page.
+        crops: face_id and crop of all faces, of which there may be more than fit into memory; none: as in `faces`.
 
     Raises:
         WrongUsageError: `folder` holds something else than a report.
@@ -50,18 +57,19 @@ def write_report(tables: Mapping[str, pa.Table], run: Mapping[str, Any], folder:
     library = {name: tables.get(name, TABLES[name].empty_table()) for name in SHOWN_TABLES}
     with replaced_folder(folder) as building:
         hidden_face_ids = hidden_faces(library["people"], library["assignments"])
-        crops = write_crops(library["faces"], hidden_face_ids, building)
+        pictures = library["faces"].to_batches() if crops is None else crops
+        written = write_crops(pictures, hidden_face_ids, building)
         people = order_people(library["people"])
-        rows = join_faces(library, people, crops, hidden_face_ids)
+        rows = join_faces(library, people, written, hidden_face_ids)
         site = Site(building, _shared_values(library, people, rows, run))
         site.write_static()
-        people = with_covers(people, crops, rows)
+        people = with_covers(people, written, rows)
         _write_people(site, people, page_rows)
         for index in range(len(people)):
             _write_person(site, people, index, rows, page_rows)
         _write_unassigned(site, rows.unassigned, page_rows)
         _write_errors(site, library["errors"], page_rows)
-        _write_copies(site, library["duplicates"], library["faces"], crops, page_rows)
+        _write_copies(site, library["duplicates"], library["faces"], written, page_rows)
         site.write("run.html.j2", "run.html", here="run")
     return folder / "index.html"
 

@@ -18,11 +18,16 @@ def gather(batches: Iterable[pa.Table], seconds: float) -> Iterator[pa.Table]:
     """Yield the batches joined into one table whenever so many seconds have passed, and what is left at the end."""
     waiting: list[pa.Table] = []
     since = time.monotonic()
-    for batch in batches:
-        waiting.append(batch)
-        if time.monotonic() - since >= seconds:
-            yield pa.concat_tables(waiting)
-            waiting, since = [], time.monotonic()
+    try:
+        for batch in batches:
+            waiting.append(batch)
+            if time.monotonic() - since >= seconds:
+                yield pa.concat_tables(waiting)
+                waiting, since = [], time.monotonic()
+    except KeyboardInterrupt:
+        if waiting:
+            yield pa.concat_tables(waiting)  # what is done is not lost
+        raise
     if waiting:
         yield pa.concat_tables(waiting)
 

@@ -14,6 +14,8 @@ from typing import Any
 import pyarrow as pa
 
 from facepipe.errors import FacepipeError
+from facepipe.runtime.interruption import kept_handlers
+from facepipe.runtime.local import LocalEngine
 from facepipe.runtime.machine import usable_cpus
 from facepipe.runtime.stage_group import StageGroup
 from facepipe.stage import Stage
@@ -77,8 +79,14 @@ class RayEngine:
         self._started = False
 
     def run(self, batches: Sequence[pa.Table], groups: Sequence[Sequence[Stage]]) -> Iterator[pa.Table]:
-        """Yield finished batches in the order in which they finish."""
+        """Yield finished batches in the order in which they finish.
+
+        A single batch is done in this process, unless it belongs on a cluster.
+        """
         if not batches:
+            return
+        if len(batches) == 1 and self._address is None and not self._started:
+            yield from LocalEngine().run(batches, groups)  # nothing to share out: starting Ray would take longer
             return
         ray = self._start()
         # One batch a block: blocks lie in the object store already, so no reading task waits for a CPU.
@@ -124,14 +132,15 @@ class RayEngine:
         if self._address is None:
             os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this process alone, on loopback
             # One logical CPU more than there are: actors hold the real ones, Ray's own tasks run beside them.
-            with _without_stderr():
+            with _without_stderr(), kept_handlers():
                 ray.init(address="local", num_cpus=usable_cpus() + self._spare_cpus, include_dashboard=False, **quiet)
         else:
             unanswered = f"no Ray cluster answers at {self._address!r}: start one or leave --address out"
             if not _listens(self._address):
                 raise FacepipeError(unanswered)
             try:
-                ray.init(address=self._address, **quiet)
+                with kept_handlers():
+                    ray.init(address=self._address, **quiet)
             except (ConnectionError, ValueError, RuntimeError) as error:
                 raise FacepipeError(unanswered) from error
         context = ray.data.DataContext.get_current()

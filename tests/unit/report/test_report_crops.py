@@ -17,7 +17,7 @@ def faces(*rows: tuple[str, bytes | None]) -> pa.Table:
 def test_crops_are_written_as_they_are_in_folders_of_two_digits(tmp_path: Path) -> None:
     first, second = "ab" * 32 + "-0001", "cd" * 32 + "-0002"
     crops = {first: draw_face("a", 120), second: draw_face("b", 60)}
-    table = write_crops(faces(*crops.items()), NOBODY, tmp_path)
+    table = write_crops(faces(*crops.items()).to_batches(), NOBODY, tmp_path)
     assert table.schema == CROPS
     assert table.to_pylist() == [
         {"face_id": first, "image": f"faces/ab/{first}.jpg", "width": 120, "height": 120},
@@ -30,7 +30,7 @@ def test_crops_are_written_as_they_are_in_folders_of_two_digits(tmp_path: Path) 
 def test_hidden_empty_and_damaged_crops_get_no_file(tmp_path: Path) -> None:
     names = [f"{digit * 64}-0001" for digit in "abcd"]
     table = faces((names[0], draw_face("a")), (names[1], None), (names[2], b"GIF89a"), (names[3], b""))
-    written = write_crops(table, pa.array([names[0]]), tmp_path)
+    written = write_crops(table.to_batches(), pa.array([names[0]]), tmp_path)
     assert written.num_rows == 0
     assert written.schema == CROPS
     assert not list(tmp_path.rglob("*.jpg"))

@@ -237,7 +237,7 @@ def test_joined_faces_agree_with_plain_loops(tmp_path: Path) -> None:
     tables = album.tables()
     people = order_people(tables["people"])
     hidden = hidden_faces(tables["people"], tables["assignments"])
-    rows = join_faces(tables, people, write_crops(tables["faces"], hidden, tmp_path), hidden)
+    rows = join_faces(tables, people, write_crops(tables["faces"].to_batches(), hidden, tmp_path), hidden)
     fast = [[face.face_id for face in to_faces(rows.of_person(index))] for index in range(len(people))]
     fast.append([face.face_id for face in to_faces(rows.unassigned)])
     assert fast == slow_rows(album.rows, people)
