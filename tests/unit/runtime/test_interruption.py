@@ -22,9 +22,14 @@ def test_both_signals_end_with_one_error(sent: signal.Signals) -> None:
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_commit_is_finished_first(sent: signal.Signals) -> None:
     steps = []
-    with pytest.raises(KeyboardInterrupt), held_back():
-        os.kill(os.getpid(), sent)
-        steps.append("committed")
+
+    def commit() -> None:
+        with held_back():
+            os.kill(os.getpid(), sent)
+            steps.append("committed")
+
+    with pytest.raises(KeyboardInterrupt):
+        commit()
     assert steps == ["committed"]
 
 
