@@ -1,56 +1,54 @@
 """Files become contents: SHA-256, media type, and an early end for what is no photo."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from facepipe import schemas
 from facepipe.config import DecodeConfig
-from facepipe.errors import ErrorCode, PhotoError
-from facepipe.imaging.decode import check_header
+from facepipe.isolation.calls import IsolatedCalls
 from facepipe.stage import Resources
-from facepipe.stages.read_photos import read_file
-from facepipe.stages.rows import with_columns
+from facepipe.stages.photo_files import open_identifier
+from facepipe.stages.rows import healthy, with_columns
 
 
 @dataclass(frozen=True)
 class IdentifyFiles:
-    """Writes the SHA-256 and the media type of each listed file's bytes, from one read."""
+    """Writes the SHA-256 and the media type of each listed file's bytes, from one read, and the size where unknown."""
 
     decode: DecodeConfig
     name: ClassVar[str] = "identify_files"
     reads: ClassVar[pa.Schema] = schemas.LISTED_FILE
-    writes: ClassVar[pa.Schema] = schemas.IDENTIFIED_FILE
+    writes: ClassVar[pa.Schema] = pa.schema([*schemas.IDENTIFIED_FILE, schemas.LISTED_FILE.field("bytes")])
     drops: ClassVar[Sequence[str]] = ()
     resources: ClassVar[Resources] = Resources()
 
     def open(self) -> Callable[[pa.Table], pa.Table]:
-        """Return the function for batches."""
-        return self._identify
+        """Start the process that reads, and return the function for batches."""
+        settings = self.decode.model_dump(include={"max_bytes", "max_pixels"})
+        calls = IsolatedCalls(open_identifier, settings, self.decode.timeout_seconds, self.decode.max_memory)
+        return partial(_identify, calls)
 
-    def _identify(self, table: pa.Table) -> pa.Table:
-        photo_ids: list[str | None] = []
-        media_types: list[str | None] = []
-        status, message = table["status"].to_pylist(), table["message"].to_pylist()
-        for row, uri in enumerate(table["uri"].to_pylist()):
-            photo_id = media_type = None
-            if not status[row]:
-                try:
-                    data = read_file(uri, self.decode.max_bytes)
-                    if not data:
-                        raise PhotoError(ErrorCode.EMPTY, "the file is empty")
-                    photo_id = hashlib.sha256(data).hexdigest()
-                    media_type = check_header(data, self.decode.max_pixels).media_type
-                except PhotoError as error:
-                    status[row], message[row] = error.code.value, str(error)
-            photo_ids.append(photo_id)
-            media_types.append(media_type)
-        columns = {"photo_id": photo_ids, "media_type": media_types, "status": status, "message": message}
-        return with_columns(table, pa.schema([*self.writes, *schemas.STATUS]), columns)
+
+def _identify(calls: IsolatedCalls, table: pa.Table) -> pa.Table:
+    rows = healthy(table)
+    uris = table["uri"].to_pylist()
+    answers, _ = calls([(uris[row],) for row in rows])
+    columns: dict[str, list[Any]] = {name: [None] * len(table) for name in schemas.IDENTIFIED_FILE.names}
+    columns |= {name: table[name].to_pylist() for name in ("bytes", *schemas.STATUS.names)}
+    for row, answer in zip(rows, answers, strict=True):
+        facts = answer.facts
+        if answer.error is not None:
+            facts = {"status": answer.error.code.value, "message": str(answer.error)}
+        elif columns["bytes"][row] is not None:  # as listed: should it differ by now, the next scan will see that
+            facts.pop("bytes")
+        for name, fact in facts.items():
+            columns[name][row] = fact
+    return with_columns(table, pa.schema([*IdentifyFiles.writes, *schemas.STATUS]), columns)
 
 
 def file_rows(identified: pa.Table) -> pa.Table:

@@ -1,43 +1,25 @@
 """Photos become pixels: read, checked against what was ingested, decoded upright and no larger than needed."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from facepipe import schemas
 from facepipe.config import DecodeConfig
-from facepipe.errors import ErrorCode, PhotoError
-from facepipe.imaging.decode import decode_photo
-from facepipe.library.uris import uri_to_path
+from facepipe.isolation.calls import IsolatedCalls
 from facepipe.stage import Resources
-from facepipe.stages.rows import with_columns
-
-
-def read_file(uri: str, max_bytes: int) -> bytes:
-    """Return a file's bytes.
-
-    Raises:
-        PhotoError: it is gone, can't be read, or holds more than max_bytes.
-    """
-    path = uri_to_path(uri)
-    try:
-        with path.open("rb") as file:
-            data = file.read(max_bytes + 1)
-    except FileNotFoundError as error:
-        raise PhotoError(ErrorCode.VANISHED, "the file is no longer there") from error
-    except OSError as error:
-        raise PhotoError(ErrorCode.UNREADABLE, f"the file can't be read: {error.strerror or error}") from error
-    if len(data) > max_bytes:
-        raise PhotoError(ErrorCode.TOO_LARGE, f"the file is larger than decode.max_bytes ({max_bytes:,} bytes)")
-    return data
+from facepipe.stages.photo_files import open_decoder
+from facepipe.stages.pixels import pixel_column
+from facepipe.stages.rows import healthy, with_columns
 
 
 @dataclass(frozen=True)
 class ReadPhotos:
-    """Writes each photo's upright pixels, with the size and the EXIF facts of the full photo."""
+    """Writes each photo's upright pixels, with the size, the EXIF facts and the perceptual hash of the full photo."""
 
     decode: DecodeConfig
     name: ClassVar[str] = "read_photos"
@@ -47,28 +29,28 @@ class ReadPhotos:
     resources: ClassVar[Resources] = Resources()
 
     def open(self) -> Callable[[pa.Table], pa.Table]:
-        """Return the function for batches."""
-        return self._read
+        """Start the process that reads and decodes, and return the function for batches."""
+        settings = self.decode.model_dump(include={"max_bytes", "max_pixels", "max_side"})
+        calls = IsolatedCalls(open_decoder, settings, self.decode.timeout_seconds, self.decode.max_memory)
+        return partial(_read, calls)
 
-    def _read(self, table: pa.Table) -> pa.Table:
-        columns: dict[str, list[Any]] = {field.name: [None] * len(table) for field in self.writes}
-        status, message = table["status"].to_pylist(), table["message"].to_pylist()
-        rows = zip(table["photo_id"].to_pylist(), table["uri"].to_pylist(), strict=True)
-        for row, (photo_id, uri) in enumerate(rows):
-            if status[row]:
-                continue
-            try:
-                data = read_file(uri, self.decode.max_bytes)
-                if hashlib.sha256(data).hexdigest() != photo_id:
-                    raise PhotoError(ErrorCode.VANISHED, "the file has changed since it was ingested: run ingest again")
-                photo = decode_photo(data, self.decode.max_side, self.decode.max_pixels)
-            except PhotoError as error:
-                status[row], message[row] = error.code.value, str(error)
-                continue
-            for name in ("width", "height", "taken_at", "camera", "latitude", "longitude"):
-                columns[name][row] = getattr(photo, name)
-            columns["pixel_height"][row], columns["pixel_width"][row] = photo.pixels.shape[:2]
-            columns["pixels"][row] = photo.pixels.tobytes()
-        return with_columns(
-            table, pa.schema([*self.writes, *schemas.STATUS]), columns | {"status": status, "message": message}
-        )
+
+def _read(calls: IsolatedCalls, table: pa.Table) -> pa.Table:
+    rows = healthy(table)
+    photos = table.select(["photo_id", "uri", "read_from"]).to_pylist()
+    answers, pixels = calls([list(photos[row].values()) for row in rows])
+    columns: dict[str, Any] = {name: [None] * len(table) for name in schemas.DECODED_PHOTO.names}
+    columns |= {name: table[name].to_pylist() for name in schemas.STATUS.names}
+    sizes = [0] * len(table)
+    for row, answer in zip(rows, answers, strict=True):
+        sizes[row] = answer.size
+        if answer.error is not None:
+            columns["status"][row], columns["message"][row] = answer.error.code.value, str(answer.error)
+            continue
+        for name, fact in answer.facts.items():
+            columns[name][row] = fact
+        if answer.facts["taken_at"] is not None:
+            columns["taken_at"][row] = datetime.fromisoformat(answer.facts["taken_at"])
+        columns["perceptual_hash"][row] = bytes.fromhex(answer.facts["perceptual_hash"])
+    columns["pixels"] = pixel_column(pixels, sizes)
+    return with_columns(table, pa.schema([*schemas.DECODED_PHOTO, *schemas.STATUS]), columns)

@@ -1,0 +1,1 @@
+"""Work on hostile bytes in a process of its own, which may hang, die or run out of memory without harm."""
