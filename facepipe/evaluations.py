@@ -1,8 +1,10 @@
 """The field's protocols, end to end: photos through the pipeline's own stages, figures from `evaluation`."""
 
 import csv
+import random
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facepipe import schemas
 from facepipe.clustering.grouping import group_faces
 from facepipe.config import Config
 from facepipe.errors import WrongUsageError
 from facepipe.evaluation.clustering import compare_groups
+from facepipe.evaluation.copies import make_copies
+from facepipe.evaluation.dedup import ORIGINAL, EvaluatedFile, evaluate_groups, false_pairs
 from facepipe.evaluation.detection import LEAST_HEIGHTS, evaluate_detections
 from facepipe.evaluation.lfw import read_pairs, verify
-from facepipe.library.scan_sources import list_files
-from facepipe.library.uris import uri_to_path
+from facepipe.library.scan_sources import list_files, list_sources
+from facepipe.library.uris import path_to_uri, uri_to_path
 from facepipe.runtime.batches import cut, handed_at
 from facepipe.runtime.engine import Engine
 from facepipe.runtime.progress import show_progress
@@ -26,6 +31,14 @@ from facepipe.stage import Stage, check_chain
 from facepipe.stages.align_faces import AlignFaces
 from facepipe.stages.detect_faces import DetectFaces
 from facepipe.stages.embed_faces import EmbedFaces
+from facepipe.stages.find_duplicates import (
+    PHOTO_COLUMNS,
+    compare_stages,
+    comparison_rows,
+    find_duplicates,
+    photos_to_compare,
+    search_copies,
+)
 from facepipe.stages.group_people import embeddings_of, settings_of
 from facepipe.stages.identify_files import IdentifyFiles
 from facepipe.stages.pick_central_face import PickCentralFace
@@ -64,7 +77,7 @@ def evaluate_clustering(images: Path, config: Config, engine: Engine) -> dict[st
         config: settings.
         engine: carries the stages out; closed afterwards.
     """
-    paths = _photos_in(images)
+    paths = photos_in(images)
     faces = embed_central_faces(paths, config, engine)
     embeddings = embeddings_of(faces["embeddings"])
     grouping = group_faces(embeddings, np.arange(len(paths)), settings_of(config.group), votes_of(faces, config))
@@ -105,6 +118,44 @@ def evaluate_detection(images: Path, boxes_file: Path, config: Config, engine: E
     }
 
 
+def evaluate_dedup(
+    images: Sequence[Path], photos: int | None, seed: int, config: Config, engine: Engine
+) -> dict[str, dict[str, float]]:
+    """Return how well copies made from photos are found (`evaluation.dedup`): precision, recall and counts of pairs.
+
+    Args:
+        images: folders of photos, searched at every depth.
+        photos: so many of them, drawn at random, and a copy of each for every kind of edit; None: all.
+        seed: of what is drawn and of how far the edits go.
+        config: settings.
+        engine: carries the stages out; closed afterwards.
+
+    Raises:
+        WrongUsageError: there are no photos, or one can't be decoded.
+    """
+    rng = random.Random(seed)  # noqa: S311 - nothing secret is drawn
+    uris = sorted(set(list_sources([str(folder) for folder in images])["uri"].to_pylist()))
+    if not uris:
+        raise WrongUsageError(f"{', '.join(map(str, images))} holds no photos: --images needs folders of photos")
+    chosen = sorted(rng.sample(uris, min(photos or len(uris), len(uris))))
+    with tempfile.TemporaryDirectory() as folder:
+        made = _write_copies([uri_to_path(uri) for uri in chosen], Path(folder), rng)
+        duplicates = _find_copies([uri_to_path(uri) for uri in made], config, engine)
+    found = {row["uri"]: row for row in duplicates.to_pylist()}
+    files = []
+    for uri, (source, edit, same_pixels) in made.items():
+        row = found.get(uri, {"group_id": None, "kind": None, "keeper": False})
+        exact = row["keeper"] or row["kind"] == "exact"
+        files.append(EvaluatedFile(source, edit, same_pixels, row["group_id"], exact))
+    figures: dict[str, dict[str, Any]] = {
+        kind: {"precision": figure.precision, "recall": figure.recall, **asdict(figure)}
+        for kind, figure in evaluate_groups(files).items()
+    }
+    wrong = [[files[place].source for place in pair] for pair in false_pairs(files)]
+    figures["all"]["false_sources"] = sorted({tuple(sorted(pair)) for pair in wrong})
+    return figures
+
+
 def mean_of_people(images: Path, config: Config, engine: Engine) -> np.ndarray:
     """Return a model's mean embedding, (D,) float32: the mean over people of the mean over each one's photos.
 
@@ -115,7 +166,7 @@ def mean_of_people(images: Path, config: Config, engine: Engine) -> np.ndarray:
         config: settings.
         engine: carries the stages out; closed afterwards.
     """
-    paths = _photos_in(images)
+    paths = photos_in(images)
     uncentred = config.model_copy(update={"embed": config.embed.model_copy(update={"centre": False})})
     embeddings = embeddings_of(embed_central_faces(paths, uncentred, engine)["embeddings"]).astype(np.float64)
     people, person = np.unique([path.parent.name for path in paths], return_inverse=True)
@@ -126,9 +177,9 @@ def mean_of_people(images: Path, config: Config, engine: Engine) -> np.ndarray:
 
 
 def embed_central_faces(paths: Sequence[Path], config: Config, engine: Engine) -> pa.Table:
-    """Return the embedding and the detector's score of each photo's central face, in the order of the paths.
+    """Return box, score, landmarks and embedding of each photo's central face, in the order of the paths.
 
-    A photo without a face has score 0 and the embedding of its central part.
+    A photo without a face has score 0, no landmarks and the embedding of its central part.
     """
     stages: list[list[Stage]] = [
         [
@@ -140,7 +191,7 @@ def embed_central_faces(paths: Sequence[Path], config: Config, engine: Engine) -
         ],
         [EmbedFaces(config.embed)],
     ]
-    return _run(paths, stages, ["scores", "embeddings"], config, engine)
+    return _run(paths, stages, ["boxes", "scores", "landmarks", "embeddings"], config, engine)
 
 
 def votes_of(faces: pa.Table, config: Config) -> np.ndarray:
@@ -149,29 +200,77 @@ def votes_of(faces: pa.Table, config: Config) -> np.ndarray:
     return votes
 
 
+def _write_copies(photos: Sequence[Path], folder: Path, rng: random.Random) -> dict[str, tuple[str, str, bool]]:
+    """Return each photo and each copy of it, by uri: the photo's uri, the edit, and whether the pixels are the same."""
+    made = {}
+    for number, path in enumerate(photos):
+        source = path_to_uri(path)
+        made[source] = (source, ORIGINAL, True)
+        for copy in make_copies(path.read_bytes(), rng):
+            file = folder / f"{number}-{copy.edit}{copy.suffix}"
+            file.write_bytes(copy.data)
+            made[path_to_uri(file)] = (source, copy.edit, copy.same_pixels)
+    return made
+
+
+def _find_copies(paths: Sequence[Path], config: Config, engine: Engine) -> pa.Table:
+    """Return the rows of `duplicates` for files, found as `dedup` finds them."""
+    try:
+        listed = list_files(paths)
+        listed = listed.append_column("read_from", listed["uri"])
+        batches = cut(listed, config.runtime.batch_rows)
+        columns = ["uri", "bytes", "modified_at", "media_type", *PHOTO_COLUMNS]
+        stages: list[list[Stage]] = [[IdentifyFiles(config.decode), ReadPhotos(config.decode)]]
+        rows = pa.concat_tables(_finished(batches, stages, columns, len(listed), engine))
+        for name in ("missing_since", "packed"):
+            rows = rows.append_column(schemas.FILES.field(name), pa.nulls(len(rows), schemas.FILES.field(name).type))
+        files, photos = rows.select(schemas.FILES.names), rows.select(PHOTO_COLUMNS)
+        first = photos.group_by("photo_id", use_threads=False).aggregate(
+            [(name, "first") for name in PHOTO_COLUMNS[1:]]
+        )
+        photos = first.rename_columns(PHOTO_COLUMNS)
+        comparisons = search_copies(photos, schemas.COMPARISONS.empty_table()).rows
+        batches = photos_to_compare(files, comparisons)
+        columns = ["photo_id", *schemas.TO_COMPARE.names, *schemas.COMPARED_PHOTO.names]
+        total = sum(map(len, batches))
+        compared = _finished(batches, compare_stages(config.decode), columns, total, engine)
+        verdicts = [comparison_rows(batch) for batch in compared]
+        return find_duplicates(files, photos, pa.concat_tables([comparisons, *verdicts]))
+    finally:
+        engine.close()
+
+
 def _run(
     paths: Sequence[Path], stages: list[list[Stage]], columns: Sequence[str], config: Config, engine: Engine
 ) -> pa.Table:
     """Return columns of what the stages make of photos, in the order of the paths; a photo that fails is an error."""
     listed = list_files(paths)
+    listed = listed.append_column("read_from", listed["uri"])
     check_chain([stage for group in stages for stage in group], listed.schema)
-    batches = []
+    batches = cut(listed, config.runtime.batch_rows)
     try:
-        with show_progress("eval", "photos", len(listed)) as progress:
-            for batch in engine.run(cut(listed, config.runtime.batch_rows), stages):
-                batches.append(batch.select(["uri", "status", "message", *columns]))
-                progress.advance(len(batch))
+        rows = pa.concat_tables(_finished(batches, stages, ["uri", *columns], len(listed), engine))
     finally:
         engine.close()
-    rows = pa.concat_tables(batches)
-    failed = rows.filter(pc.not_equal(rows["status"], "")).slice(0, 1).to_pylist()
-    if failed:
-        raise WrongUsageError(f"{uri_to_path(failed[0]['uri'])} can't be used: {failed[0]['message']}")
     order = pc.index_in(listed["uri"].combine_chunks(), rows["uri"].combine_chunks())
     return rows.take(order)
 
 
-def _photos_in(images: Path) -> list[Path]:
+def _finished(
+    batches: Sequence[pa.Table], stages: list[list[Stage]], columns: Sequence[str], total: int, engine: Engine
+) -> Iterator[pa.Table]:
+    """Yield columns of finished batches; a photo that fails is an error."""
+    with show_progress("eval", "photos", total) as progress:
+        for batch in engine.run(batches, stages):
+            failed = batch.filter(pc.not_equal(batch["status"], "")).slice(0, 1).to_pylist()
+            if failed:
+                raise WrongUsageError(f"{uri_to_path(failed[0]['uri'])} can't be used: {failed[0]['message']}")
+            yield batch.select(columns)
+            progress.advance(len(batch))
+
+
+def photos_in(images: Path) -> list[Path]:
+    """Return the photos in a folder a person, in order of their paths."""
     paths = sorted(path for path in images.glob("*/*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     if not paths:
         raise WrongUsageError(f"{images} holds no photos: it should hold a folder a person")

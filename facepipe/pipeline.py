@@ -2,13 +2,13 @@
 
 source  ─► ingest  ─► files
 files   ─► extract ─► photos, faces
-files   ─► dedup   ─► duplicates
+photos  ─► dedup   ─► comparisons, duplicates
 faces   ─► group   ─► neighbors, assignments, people, lineage
 library ─► report
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facepipe.config import Config
+from facepipe.library.compaction import compact
 from facepipe.library.library import Library
-from facepipe.library.pending import compare_listing, pending_photos
+from facepipe.library.listed_files import listed_table
+from facepipe.library.pending import Comparison, compare_listing, pending_photos
 from facepipe.library.run_record import RunRecord, Step, last_inputs
-from facepipe.library.scan_sources import list_sources
+from facepipe.library.scan_sources import scan_sources
+from facepipe.library.selection import EVERYTHING, Selection
+from facepipe.library.shards import cut_by_bytes, packed_root, with_known_places
 from facepipe.library.writer import Writer
 from facepipe.models.cache import home
 from facepipe.report.gallery import SHOWN_TABLES, write_report
@@ -28,31 +32,61 @@ from facepipe.runtime.batches import cut, gather, handed_at, stage_seconds
 from facepipe.runtime.engine import Engine
 from facepipe.runtime.interruption import held_back
 from facepipe.runtime.progress import show_progress
+from facepipe.schemas import TABLES
 from facepipe.stage import Stage, check_chain
 from facepipe.stages.align_faces import AlignFaces
 from facepipe.stages.detect_faces import DetectFaces
 from facepipe.stages.embed_faces import EmbedFaces
 from facepipe.stages.failures import failures
-from facepipe.stages.find_duplicates import find_duplicates
+from facepipe.stages.find_duplicates import (
+    PHOTO_COLUMNS,
+    compare_stages,
+    comparison_rows,
+    find_duplicates,
+    find_keepers,
+    photos_to_compare,
+    search_copies,
+)
 from facepipe.stages.group_people import FACE_COLUMNS, group_people, grouping_inputs
+from facepipe.stages.group_people import PHOTO_COLUMNS as GROUPED_PHOTO_COLUMNS
 from facepipe.stages.identify_files import IdentifyFiles, file_rows
+from facepipe.stages.measure_faces import MeasureFaces
+from facepipe.stages.pack_photos import PackPhotos
 from facepipe.stages.read_photos import ReadPhotos
 from facepipe.stages.write_faces import WriteFaces, data_files_of
 
 REPORT_FACE_COLUMNS = ("face_id", "photo_id", "score")  # embeddings stay on disk, crops are streamed
 
 
-def ingest_stages(config: Config) -> list[list[Stage]]:
-    """Return the stages from a listed file to its identity."""
-    return [[IdentifyFiles(config.decode)]]
+def ingest_stages(config: Config, library: str, pack: bool = False) -> list[list[Stage]]:
+    """Return the stages from a listed file to its identity, and to a packed copy where one is wanted."""
+    identify = IdentifyFiles(config.decode)
+    return [[identify, PackPhotos(library, config.pack.shard_bytes, config.decode.max_bytes)] if pack else [identify]]
 
 
 def extract_stages(config: Config, library: str) -> list[list[Stage]]:
     """Return the stages from a photo to its faces' vectors: pixels stay in the first group, crops reach the second."""
     return [
-        [ReadPhotos(config.decode), DetectFaces(config.detect), AlignFaces()],
+        [ReadPhotos(config.decode), DetectFaces(config.detect), MeasureFaces(), AlignFaces()],
         [EmbedFaces(config.embed), WriteFaces(library, f"{config.detect.detector}+{config.embed.model}")],
     ]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What of the sources and of the library a run works on.
+
+    Attributes:
+        selection: which files are taken.
+        limit: the most new files to ingest, and the most photos to extract; None: all.
+        retry_failed: also try files that failed before and have not changed.
+        pack: copy the bytes of new photos into the library.
+    """
+
+    selection: Selection = EVERYTHING
+    limit: int | None = None
+    retry_failed: bool = False
+    pack: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +99,7 @@ class Job:
         engine: carries stages out.
         config: settings.
         record: what the job has counted so far, in the end a row of `runs`.
-        retry_failed: also try files that failed before and have not changed.
+        choice: what it works on.
     """
 
     library: Library
@@ -73,18 +107,19 @@ class Job:
     engine: Engine
     config: Config
     record: RunRecord
-    retry_failed: bool = False
+    choice: Choice = Choice()
 
 
 @contextmanager
 def open_job(
-    library: Library, engine: Engine, config: Config, command: str, *, retry_failed: bool = False
+    library: Library, engine: Engine, config: Config, command: str, choice: Choice = Choice()
 ) -> Iterator[Job]:
-    """Take the library for writing, and record the run once the block has ended without an error."""
+    """Take the library for writing; once the block has ended without an error, record the run and tidy the tables."""
     record = RunRecord(command, config.model_dump_json())
     with library.writer(command) as writer:
-        yield Job(library, writer, engine, config, record, retry_failed)
+        yield Job(library, writer, engine, config, record, choice)
         writer.append("runs", record.rows())
+        compact(writer)
 
 
 def run(job: Job, sources: Sequence[str]) -> None:
@@ -100,15 +135,17 @@ def ingest(job: Job, sources: Sequence[str]) -> None:
     """Write `files`: what lies in the sources, what is new or changed, what has gone."""
     library, writer = job.library, job.writer
     with job.record.step("ingest") as step:
-        listed = list_sources(sources, library.location)
-        found = compare_listing(listed, library.read("files"), library.read("errors"), sources, job.retry_failed)
+        found, counts = _look_through(library.read, library.location, sources, job.choice)
+        packed = library.read("files", ["photo_id", "packed"], pc.field("packed").is_valid())
         writer.forget_files(found.changed, found.cleared)
         writer.mark_missing(found.missing, found.returned)
         step.rows = len(found.new)
-        job.record.count(photos_seen=found.seen, photos_new=step.rows, photos_skipped=found.seen - step.rows)
-        for identified in _carry_out(job, step, found.new, ingest_stages(job.config), "files"):
+        job.record.count(**counts)
+        stages = ingest_stages(job.config, library.location, job.choice.pack)
+        batches = _shard_batches(found.new, job.config) if job.choice.pack else None
+        for identified in _carry_out(job, step, found.new, stages, "files", batches):
             failed = failures(identified, "ingest")
-            writer.commit_files(file_rows(identified), failed)
+            writer.commit_files(with_known_places(file_rows(identified), packed), failed)
             step.failed += len(failed)
 
 
@@ -117,8 +154,8 @@ def extract(job: Job) -> None:
     library, writer = job.library, job.writer
     with job.record.step("extract") as step:
         files = library.read("files")
-        pending = pending_photos(files, library.read("photos", ["photo_id"]), library.read("errors"), job.retry_failed)
-        if job.retry_failed:
+        pending = _pending(library, files, job.choice).slice(0, job.choice.limit)
+        if job.choice.retry_failed:
             writer.delete("errors", "photo_id", pending["photo_id"])
         step.rows = len(pending)
         for written in _carry_out(job, step, pending, extract_stages(job.config, library.location)):
@@ -127,14 +164,65 @@ def extract(job: Job) -> None:
             step.failed += len(failed)
 
 
+def preview(location: str, sources: Sequence[str], choice: Choice) -> dict[str, int | bool]:
+    """Return what a run would find to do: the counts of `ingest`, and the photos that already await extraction.
+
+    Nothing is written, made or locked; where there is no library yet, everything is new.
+    """
+    library = Library.open(location) if Library.exists(location) else None
+    read = library.read if library else lambda table: TABLES[table].empty_table()
+    _, counts = _look_through(read, location, sources, choice)
+    pending = len(_pending(library, library.read("files"), choice)) if library else 0
+    return {**counts, "photos_pending": pending, "dry_run": True}
+
+
+def _look_through(
+    read: Callable[[str], pa.Table], location: str, sources: Sequence[str], choice: Choice
+) -> tuple[Comparison, dict[str, int]]:
+    """Return what the sources hold beside what a library knows, and its counts."""
+    scan = scan_sources(sources, location, choice.selection)
+    listed = listed_table(scan)
+    known = read("files"), read("errors")
+    found = compare_listing(listed, *known, sources, choice.retry_failed, choice.selection, choice.limit)
+    new = len(found.new)
+    counts = {"photos_seen": found.seen, "photos_new": new, "photos_skipped": found.seen - new}
+    return found, counts | {"videos_skipped": scan.videos_skipped}
+
+
+def _pending(library: Library, files: pa.Table, choice: Choice) -> pa.Table:
+    photos, errors = library.read("photos", ["photo_id"]), library.read("errors")
+    return pending_photos(files, photos, errors, choice.retry_failed, packed_root(library.storage))
+
+
+def _shard_batches(rows: pa.Table, config: Config) -> list[pa.Table]:
+    """Return listed files in batches of a shard each."""
+    runs = cut_by_bytes(rows["bytes"].to_pylist(), config.pack.shard_bytes)
+    return [rows.slice(run.start, run.stop - run.start) for run in runs]
+
+
 def dedup(job: Job) -> None:
-    """Write `duplicates`: which files hold the same photo."""
+    """Write `comparisons` and `duplicates`: which files hold the same photo.
+
+    Pairs of photos with near hashes are written first, then what a look at their pixels says: a pair is compared once.
+    """
+    library, writer = job.library, job.writer
     with job.record.step("dedup") as step:
-        files = job.library.read("files")
+        files, photos = library.read("files"), library.read("photos", PHOTO_COLUMNS)
         step.rows = len(files)
-        duplicates = find_duplicates(files)
-        if not duplicates.equals(job.library.read("duplicates")):
-            job.writer.replace("duplicates", duplicates)
+        search = search_copies(photos, library.read("comparisons"))
+        if search.stale:
+            writer.replace("comparisons", search.rows)
+        else:
+            writer.append("comparisons", search.rows)
+        batches = photos_to_compare(files, library.read("comparisons"), packed_root(library.storage))
+        if batches:
+            stages = compare_stages(job.config.decode)
+            for compared in _carry_out(job, step, pa.concat_tables(batches), stages, batches=batches):
+                writer.append("comparisons", comparison_rows(compared))
+        step.seconds = 0.0  # the whole step counts, the search too
+        duplicates = find_duplicates(files, photos, library.read("comparisons"))
+        if not duplicates.equals(library.read("duplicates")):
+            writer.replace("duplicates", duplicates)
         job.record.count(duplicate_groups=len(duplicates["group_id"].unique()))
 
 
@@ -147,11 +235,13 @@ def group(job: Job) -> None:
     with job.record.step("group") as step:
         faces = library.read("faces", FACE_COLUMNS)
         step.rows = len(faces)
-        step.inputs = grouping_inputs(faces, job.config.group)
+        known = library.read("files"), library.read("photos", PHOTO_COLUMNS), library.read("comparisons")
+        keepers = find_keepers(*known)
+        step.inputs = grouping_inputs(faces, keepers, job.config.group)
         if step.inputs != last_inputs(library.read("runs"), "group"):
-            photos = library.read("photos", ["photo_id", "taken_at"])
+            photos = library.read("photos", GROUPED_PHOTO_COLUMNS)
             before = library.read("people"), library.read("assignments")
-            grouped = group_people(faces, photos, *before, job.config.group, job.record.run_id)
+            grouped = group_people(faces, photos, keepers, *before, job.config.group, job.record.run_id)
             finished = library.read("runs", ["run_id"])["run_id"]
             writer.rewrite("lineage", lambda rows: rows.filter(pc.is_in(rows["run_id"], value_set=finished)))
             writer.append("lineage", grouped.lineage)
@@ -182,9 +272,14 @@ def report_folder(library: Library) -> Path:
 
 
 def _carry_out(
-    job: Job, step: Step, rows: pa.Table, stages: list[list[Stage]], noun: str = "photos"
+    job: Job,
+    step: Step,
+    rows: pa.Table,
+    stages: list[list[Stage]],
+    noun: str = "photos",
+    batches: list[pa.Table] | None = None,
 ) -> Iterator[pa.Table]:
-    """Yield finished rows, gathered for a commit every few seconds.
+    """Yield finished rows, gathered for a commit every few seconds; they travel in batches of `runtime.batch_rows`.
 
     The step's seconds run from the first row handed to an opened stage until the last commit. Ctrl-C waits while the
     caller commits what was yielded.
@@ -192,8 +287,9 @@ def _carry_out(
     check_chain([stage for stages_of_group in stages for stage in stages_of_group], rows.schema)
     started = None
     with show_progress(step.name, noun, len(rows)) as progress:
-        batches = job.engine.run(cut(rows, job.config.runtime.batch_rows), stages)
-        for finished in gather(batches, job.config.runtime.commit_seconds):
+        if batches is None:
+            batches = cut(rows, job.config.runtime.batch_rows)
+        for finished in gather(job.engine.run(batches, stages), job.config.runtime.commit_seconds):
             started = min(started or time.time(), handed_at(finished))
             for name, seconds in stage_seconds(finished).items():
                 step.add_inner(name, len(finished), seconds)

@@ -46,11 +46,11 @@ FACES = pa.schema(
         ("y1", pa.float32()),
         ("score", pa.float32()),
         ("landmarks", VECTOR),  # x, y of image-left eye, image-right eye, nose, image-left and image-right mouth corner
-        ("yaw", pa.float32()),
-        ("pitch", pa.float32()),
-        ("roll", pa.float32()),
-        ("sharpness", pa.float32()),
-        ("quality", pa.float32()),
+        ("yaw", pa.float32()),  # degrees; positive: turned to the image's right
+        ("pitch", pa.float32()),  # positive: looks up
+        ("roll", pa.float32()),  # positive: clockwise, as seen
+        ("sharpness", pa.float32()),  # 0 to 1, of the face at a fixed size
+        ("quality", pa.float32()),  # 0 to 1: how likely it is that the face matches another photo of the person
         ("crop", pa.binary()),  # JPEG for display
         ("embedding", VECTOR),  # unit length
         ("batch_id", pa.string()),
@@ -113,6 +113,15 @@ DUPLICATES = pa.schema(
         ("reason", pa.string()),
     ]
 )
+COMPARISONS = pa.schema(  # what dedup has looked at already
+    [
+        ("photo_id", pa.string()),  # the smaller of the two
+        ("other_id", pa.string()),  # null: the first photo has been searched for copies among all that were there
+        ("kind", pa.string()),  # exact, near, or different; null: near hashes, to be compared
+        ("difference", pa.float32()),  # 0 to 1 for copies, above for other photos; null: they could not be alike
+        ("method", pa.string()),  # rows of another method count for nothing
+    ]
+)
 ERRORS = pa.schema(
     [
         ("uri", pa.string()),
@@ -149,6 +158,7 @@ TABLES: dict[str, pa.Schema] = {
     "lineage": LINEAGE,
     "decisions": DECISIONS,
     "duplicates": DUPLICATES,
+    "comparisons": COMPARISONS,
     "errors": ERRORS,
     "runs": RUNS,
     "tombstones": TOMBSTONES,
@@ -161,9 +171,23 @@ STATUS = pa.schema(
         ("message", pa.string()),
     ]
 )
-LISTED_FILE = pa.schema([("uri", pa.string()), ("bytes", pa.int64()), ("modified_at", TIME), *STATUS])
+LISTED_FILE = pa.schema(
+    [
+        ("uri", pa.string()),
+        ("bytes", pa.int64()),  # null: not known before it is read, as of a row in a Parquet file
+        ("modified_at", TIME),
+        *STATUS,
+    ]
+)
 IDENTIFIED_FILE = pa.schema([("photo_id", pa.string()), ("media_type", pa.string())])
-PENDING_PHOTO = pa.schema([("photo_id", pa.string()), ("uri", pa.string()), *STATUS])
+PENDING_PHOTO = pa.schema(
+    [
+        ("photo_id", pa.string()),
+        ("uri", pa.string()),  # of a file that holds it, for people
+        ("read_from", pa.string()),  # that file, or a packed copy in the library
+        *STATUS,
+    ]
+)
 DECODED_PHOTO = pa.schema(
     [
         ("width", pa.int32()),  # of the upright photo
@@ -182,6 +206,13 @@ DECODED_PHOTO = pa.schema(
     ]
 )
 PIXELS = ("pixels", "pixel_width", "pixel_height")
+TO_COMPARE = pa.schema([("compare_with", pa.list_(pa.string()))])  # photo_ids of rows in the same batch
+COMPARED_PHOTO = pa.schema(  # one value for each photo in `compare_with`
+    [
+        ("kinds", pa.list_(pa.string())),  # exact, near or different; null where either photo has failed
+        ("differences", VECTOR),  # null there too, and for photos that could not be alike
+    ]
+)
 DETECTED_FACES = pa.schema(
     [
         ("boxes", VECTOR),  # 4 a face: x0, y0, x1, y1
@@ -189,9 +220,9 @@ DETECTED_FACES = pa.schema(
         ("landmarks", VECTOR),  # 10 a face; empty where the detector gives none
     ]
 )
-MEASURED_FACES = pa.schema(  # one number a face each; empty where the detector gives no landmarks
+MEASURED_FACES = pa.schema(  # one number a face each
     [
-        ("yaws", VECTOR),  # degrees
+        ("yaws", VECTOR),  # degrees, as in alignment.pose; all three empty where the detector gives no landmarks
         ("pitches", VECTOR),
         ("rolls", VECTOR),
         ("sharpnesses", VECTOR),

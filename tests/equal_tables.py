@@ -31,10 +31,12 @@ KEYS = {
     "lineage": ["kind", "old_person_id", "new_person_id"],
     "decisions": ["decision_id"],
     "duplicates": ["group_id", "uri"],
+    "comparisons": ["photo_id", "other_id", "kind"],
     "errors": ["uri"],
     "tombstones": ["digest"],
 }
-LEFT_OUT = {"run_id", "batch_id", "crop"}  # a crop's JPEG may differ in a pixel where its box does in a hundredth
+# A shard's name is drawn; a crop's JPEG may differ in a pixel where its box does in a hundredth.
+LEFT_OUT = {"run_id", "batch_id", "packed", "crop"}
 BOX = {"x0", "y0", "x1", "y1"}
 
 Row = dict[str, Any]

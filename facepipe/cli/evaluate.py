@@ -49,6 +49,47 @@ def clustering(images: Path, **options: Any) -> None:
     _show(evaluations.evaluate_clustering(images, options["config"], _engine(options)), options["as_json"])
 
 
+@evaluate.command()
+@images_option
+@click.option("--pairs", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
+@click.option(
+    "--parameters",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Written by `facepipe models quality`.  [default: those that ship]",
+)
+@click.option("--seed", default=0, show_default=True, help="Of what is done to the photos.")
+@computing_options
+def quality(images: Path, pairs: Path, parameters: Path | None, seed: int, **options: Any) -> None:
+    """How well `quality` foretells what faces still match once their photos are made worse."""
+    from facepipe.models.face_quality import SHIPPED, load_quality
+    from facepipe.quality_study import evaluate_quality
+
+    judged = load_quality(parameters or SHIPPED)
+    figures = evaluate_quality(images, pairs, judged, options["config"], _engine(options), seed)
+    _show(figures, options["as_json"])
+
+
+@evaluate.command()
+@click.option(
+    "--images",
+    required=True,
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Photos; may be repeated.",
+)
+@click.option("--photos", type=click.IntRange(min=1), metavar="N", help="Take N of them, at random (default: all).")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn at random.")
+@computing_options
+def dedup(images: tuple[Path, ...], photos: int | None, seed: int, **options: Any) -> None:
+    """Copies made of photos: resized, compressed again, in other formats, with other metadata, and combined."""
+    from facepipe import evaluations
+
+    figures = evaluations.evaluate_dedup(images, photos, seed, options["config"], _engine(options))
+    _show(figures, options["as_json"])
+
+
 def _engine(options: dict[str, Any]) -> Any:
     from facepipe.runtime.engine import create_engine
 

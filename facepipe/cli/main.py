@@ -17,8 +17,11 @@ COMMANDS = {
     "group": "facepipe.cli.steps:group",
     "report": "facepipe.cli.steps:report",
     "check": "facepipe.cli.check:check",
+    "runs": "facepipe.cli.runs:runs",
+    "doctor": "facepipe.cli.doctor:doctor",
     "models": "facepipe.cli.models:models",
     "eval": "facepipe.cli.evaluate:evaluate",
+    "bench": "facepipe.cli.bench:bench",
     "demo": "facepipe.cli.demo:demo",
 }
 

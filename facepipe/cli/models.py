@@ -103,6 +103,29 @@ def mean(file: Path, images: Path, **options: Any) -> None:
 
 
 @models.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--images", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
+@click.option("--seed", default=0, show_default=True, help="Of the choice of photos and of what is done to them.")
+@computing_options
+def quality(file: Path, images: Path, seed: int, **options: Any) -> None:
+    """Fit the quality of faces to photos made worse (DIR: a folder a person) and write its numbers to FILE.
+
+    `facepipe eval quality` judges them on other people's photos.
+    """
+    from facepipe.models.face_quality import write_quality
+    from facepipe.quality_study import study_quality
+    from facepipe.runtime.engine import create_engine
+
+    engine = create_engine(options["engine"], options["address"])
+    fitted, figures = study_quality(images, options["config"], engine, seed)
+    write_quality(file, fitted)
+    if options["as_json"]:
+        print_json({"path": str(file), **figures})
+    else:
+        click.echo(f"{file}: fitted to {figures['photos']} photos and {figures['copies']} copies made worse")
+
+
+@models.command()
 @click.argument("names", nargs=-1, metavar="[NAME…]")
 @common_options
 def verify(names: tuple[str, ...], as_json: bool, **_settings: Any) -> None:

@@ -22,6 +22,26 @@ MANY_FAILED = 3
 sources_argument = click.argument("sources", nargs=-1, required=True, metavar="SOURCE…")
 
 
+def selection_options(command: Command) -> Command:
+    """Add `--include`, `--exclude`, `--pack` and `--dry-run`."""
+    command = click.option("--dry-run", is_flag=True, help="Say what is new and do nothing.")(command)
+    command = click.option("--pack", is_flag=True, help="Copy the bytes of new photos into the library.")(command)
+    command = click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these out.")(command)
+    return click.option(
+        "--include",
+        multiple=True,
+        metavar="GLOB",
+        help="Take only these: *.jpg at any depth, or a path below the source such as 2019/**.",
+    )(command)
+
+
+def limit_option(command: Command) -> Command:
+    """Add `--limit`."""
+    return click.option(
+        "--limit", type=click.IntRange(min=1), metavar="N", help="Do N new photos at most; the next run goes on."
+    )(command)
+
+
 def failure_options(command: Command) -> Command:
     """Add `--max-failed` and `--retry-failed`."""
     command = click.option("--retry-failed", is_flag=True, help="Try files again that failed before.")(command)
@@ -44,13 +64,15 @@ def model_options(command: Command) -> Command:
 @click.command()
 @sources_argument
 @library_option
+@selection_options
+@limit_option
 @failure_options
 @model_options
 @computing_options
 def run(sources: tuple[str, ...], **options: Any) -> None:
     """Do all that is new: ingest, extract, dedup, group, report.
 
-    A SOURCE is a folder (searched at every depth) or a photo.
+    A SOURCE is a folder (searched at every depth), a photo, a tar file of photos, or a Parquet file of photos.
     """
     carry_out("run", options, sources)
 
@@ -58,6 +80,8 @@ def run(sources: tuple[str, ...], **options: Any) -> None:
 @click.command()
 @sources_argument
 @library_option
+@selection_options
+@limit_option
 @failure_options
 @computing_options
 def ingest(sources: tuple[str, ...], **options: Any) -> None:
@@ -67,6 +91,7 @@ def ingest(sources: tuple[str, ...], **options: Any) -> None:
 
 @click.command()
 @library_option
+@limit_option
 @failure_options
 @model_options
 @computing_options
@@ -115,13 +140,16 @@ def carry_out(command: str, options: Mapping[str, Any], sources: Sequence[str] |
 
     resolve_sources(sources or [])  # before a library is made for a source that isn't there
     location = options["library"]
+    choice = _choice(options)
+    if options.get("dry_run"):
+        _show_preview(pipeline.preview(location, sources or [], choice), options["as_json"])
+        return
     library = Library.open(location) if sources is None else Library.create_or_open(location)
     config = _chosen_models(options["config"], options.get("detector"), options.get("embedder"))
-    retry_failed = options.get("retry_failed", False)
     with (
         ending_cleanly(),
         closing(create_engine(options["engine"], options["address"])) as engine,
-        pipeline.open_job(library, engine, config, command, retry_failed=retry_failed) as job,
+        pipeline.open_job(library, engine, config, command, choice) as job,
     ):
         step = getattr(pipeline, command)
         step(job) if sources is None else step(job, sources)
@@ -132,6 +160,27 @@ def _chosen_models(config: Config, detector: str | None, embedder: str | None) -
     detect = config.detect.model_copy(update={"detector": detector} if detector else {})
     embed = config.embed.model_copy(update={"embedder": embedder} if embedder else {})
     return config.model_copy(update={"detect": detect, "embed": embed})
+
+
+def _choice(options: Mapping[str, Any]) -> Any:
+    from facepipe.library.selection import Selection
+    from facepipe.pipeline import Choice
+
+    return Choice(
+        Selection(options.get("include", ()), options.get("exclude", ())),
+        options.get("limit"),
+        options.get("retry_failed", False),
+        options.get("pack", False),
+    )
+
+
+def _show_preview(counts: Mapping[str, int | bool], as_json: bool) -> None:
+    from facepipe.cli.tables import print_preview
+
+    if as_json:
+        print_json(counts)
+    else:
+        print_preview(counts)
 
 
 def _finish(record: Any, library: Any, options: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ def print_summary(summary: Mapping[str, Any], library: Library) -> None:
     if seen is not None:
         parts = [f"{summary['photos_new']:,} new", f"{summary['photos_skipped']:,} known"]
         parts += [f"{summary['photos_failed']:,} failed"] if summary["photos_failed"] else []
+        parts += _videos(summary)
         click.echo(f"{_counted(seen, 'photo')} seen: {', '.join(parts)}")
     if "people" in summary:
         print_people(library)
@@ -32,6 +33,14 @@ def print_summary(summary: Mapping[str, Any], library: Library) -> None:
         click.echo(f"{name:>8}: {step['seconds']:.1f} s, {step['rows']:,} rows")
     if summary["report"]:
         click.echo(f"Report: {summary['report']}")
+
+
+def print_preview(counts: Mapping[str, int | bool]) -> None:
+    """Print what a run would find to do."""
+    parts = [f"{counts['photos_new']:,} new", f"{counts['photos_skipped']:,} known", *_videos(counts)]
+    click.echo(f"{_counted(counts['photos_seen'], 'photo')} seen: {', '.join(parts)}")
+    click.echo(f"{_counted(counts['photos_pending'], 'photo')} of earlier runs left to extract")
+    click.echo("Nothing was done: leave --dry-run out to do it.")
 
 
 def print_people(library: Library) -> None:
@@ -51,6 +60,11 @@ def print_people(library: Library) -> None:
     Console().print(table)
     if len(people) > PEOPLE_SHOWN:
         click.echo(f"… and {len(people) - PEOPLE_SHOWN:,} more people")
+
+
+def _videos(counts: Mapping[str, Any]) -> list[str]:
+    videos = counts.get("videos_skipped", 0)
+    return [f"{_counted(videos, 'video')} skipped"] if videos else []
 
 
 def _counted(number: int, noun: str) -> str:

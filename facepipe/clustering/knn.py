@@ -60,6 +60,39 @@ def nearest_neighbors(embeddings: Embeddings, k: int, queries_at_once: int = QUE
     return Neighbors(ids, similarities)
 
 
+def nearest_among(
+    queries: Embeddings, embeddings: Embeddings, k: int, queries_at_once: int = QUERIES_AT_ONCE
+) -> Neighbors:
+    """Return the k nearest of some faces for each of other faces, by exhaustive search.
+
+    Args:
+        queries: (M, D) float32, unit length: faces that are not among the `embeddings`.
+        embeddings: (N, D) float32, unit length.
+        k: how many neighbours, at least 1.
+        queries_at_once: as for `nearest_neighbors`.
+
+    Returns:
+        Arrays of shape (M, min(k, N)), whose ids are rows of `embeddings`.
+
+    Raises:
+        FacepipeError: an embedding of `queries` is not finite or not of unit length.
+    """
+    check_unit_length(queries)
+    k = min(k, len(embeddings))
+    ids = np.empty((len(queries), k), np.int64)
+    similarities = np.empty((len(queries), k), np.float32)
+    if k == 0:
+        return Neighbors(ids, similarities)
+    queries, embeddings = (np.ascontiguousarray(vectors, np.float32) for vectors in (queries, embeddings))
+    for start in range(0, len(queries), queries_at_once):
+        block = slice(start, start + queries_at_once)
+        found, found_ids = faiss.knn(queries[block], embeddings, k, metric=faiss.METRIC_INNER_PRODUCT)  # (B, k)
+        order = np.lexsort((found_ids, -found), axis=1)
+        ids[block] = np.take_along_axis(found_ids, order, axis=1)
+        similarities[block] = np.clip(np.take_along_axis(found, order, axis=1), -1, 1)
+    return Neighbors(ids, similarities)
+
+
 def check_unit_length(embeddings: Embeddings) -> None:
     """Raise FacepipeError where an embedding is not a finite vector of unit length."""
     lengths = np.linalg.norm(embeddings, axis=1) if embeddings.size else np.ones(len(embeddings))

@@ -31,6 +31,8 @@ Network = TypeVar("Network", bound=nn.Module)
 # Pixels that go through a network at once. On a processor few enough that feature maps stay in its cache (twice as
 # fast as a whole photo), on a CUDA device enough to keep it busy. It bounds memory, too.
 _PIXELS_AT_ONCE = {"cpu": 1 << 16, "cuda": 1 << 23}
+# Crops that go through R-Net or O-Net at once, for the same reasons: on a processor 113 take a third longer a crop.
+_CROPS_AT_ONCE = {"cpu": 32, "cuda": 4096}
 
 
 class MTCNN:
@@ -63,6 +65,7 @@ class MTCNN:
         self.min_face, self.thresholds, self.factor = min_face, thresholds, factor
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._pixels_at_once = _PIXELS_AT_ONCE.get(self._device.type, _PIXELS_AT_ONCE["cpu"])
+        self._crops_at_once = _CROPS_AT_ONCE.get(self._device.type, _CROPS_AT_ONCE["cpu"])
         self._pnet = self._prepare(PNet(), "pnet.", weights)
         self._rnet = self._prepare(RNet(), "rnet.", weights)
         self._onet = self._prepare(ONet(), "onet.", weights)
@@ -147,9 +150,9 @@ class MTCNN:
         """Return those faces, in square boxes, whose crops the network scores higher than `threshold`."""
         box = boxes.square(faces.box)
         passed = []
-        count = max(1, self._pixels_at_once // network.window**2)
-        for first in range(0, len(faces), count):
-            part, window = faces[first : first + count], box[first : first + count]
+        for first in range(0, len(faces), self._crops_at_once):
+            chosen = slice(first, first + self._crops_at_once)
+            part, window = faces[chosen], box[chosen]
             crops = [photos[photo].crop(edges, network.window) for photo, edges in zip(part.photo, window, strict=True)]
             score, offsets, *landmarks = (
                 output.cpu().numpy() for output in network(self._to_input(crops, torch.float32))

@@ -1,4 +1,4 @@
-"""What a photo's EXIF says: when, with what and where it was taken, and which way up it is."""
+"""What a photo says of itself, in EXIF or else XMP: when, with what and where it was taken, and which way is up."""
 
 import math
 import re
@@ -9,15 +9,22 @@ from typing import Any
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
+from facepipe.imaging.dates import sensible_time
+from facepipe.imaging.xmp import read_xmp
+
 _CAMERA_CHARACTERS = 100  # a hostile file may put a book here
+_XMP_TIMES = ("photoshop:DateCreated", "exif:DateTimeOriginal", "xmp:CreateDate")  # the shot, the shot, the file
+_TIME = re.compile(r"(\d{4})[:/-](\d\d?)[:/-](\d\d?)(?:[ T](\d\d?):(\d\d?)(?::(\d\d?))?)?")
+_XMP_PLACE = re.compile(r"(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?(?:,(\d+(?:\.\d+)?))?([NSEW])")
 
 
 @dataclass(frozen=True)
 class PhotoFacts:
-    """What EXIF tells; None where it says nothing, or nothing sensible.
+    """What EXIF or XMP tells; None where they say nothing, or nothing sensible.
 
     Attributes:
-        taken_at: local time without zone, from DateTimeOriginal, else DateTime.
+        taken_at: local time without zone. EXIF: DateTimeOriginal, else DateTimeDigitized, else DateTime. XMP:
+            photoshop:DateCreated, else exif:DateTimeOriginal, else xmp:CreateDate.
         camera: make and model.
         latitude: degrees, north positive.
         longitude: degrees, east positive.
@@ -31,22 +38,28 @@ class PhotoFacts:
     orientation: int = 1
 
 
-def read_exif(image: Image.Image) -> PhotoFacts:
-    """Return what the EXIF of a *loaded* image says (a TIFF turns itself upright while it is loaded).
+def read_facts(image: Image.Image) -> PhotoFacts:
+    """Return what the EXIF, else the XMP, of a *loaded* image says (a TIFF turns itself upright while it is loaded).
 
-    Broken EXIF is common and never costs the photo: what can't be understood is left out.
+    Both are often broken, which never costs the photo: what can't be understood is left out.
     """
     main = _tags(image, None)
     photo = _tags(image, IFD.Exif)
     gps = _tags(image, IFD.GPSInfo)
-    latitude = _degrees(gps.get(GPS.GPSLatitude), gps.get(GPS.GPSLatitudeRef), "S", 90)
-    longitude = _degrees(gps.get(GPS.GPSLongitude), gps.get(GPS.GPSLongitudeRef), "W", 180)
+    xmp = read_xmp(_xmp_packet(image))
+    times = [photo.get(Base.DateTimeOriginal), photo.get(Base.DateTimeDigitized), main.get(Base.DateTime)]
+    times += [xmp.get(name) for name in _XMP_TIMES]
+    place = _place(
+        _degrees(gps.get(GPS.GPSLatitude), gps.get(GPS.GPSLatitudeRef), "S", 90),
+        _degrees(gps.get(GPS.GPSLongitude), gps.get(GPS.GPSLongitudeRef), "W", 180),
+    ) or _place(_xmp_degrees(xmp.get("exif:GPSLatitude"), 90), _xmp_degrees(xmp.get("exif:GPSLongitude"), 180))
     orientation = main.get(Base.Orientation)
     return PhotoFacts(
-        taken_at=_time(photo.get(Base.DateTimeOriginal)) or _time(main.get(Base.DateTime)),
-        camera=_camera(main.get(Base.Make), main.get(Base.Model)),
-        latitude=None if longitude is None else latitude,
-        longitude=None if latitude is None else longitude,
+        taken_at=next((time for time in map(_time, times) if time), None),
+        camera=_camera(main.get(Base.Make), main.get(Base.Model))
+        or _camera(xmp.get("tiff:Make"), xmp.get("tiff:Model")),
+        latitude=place[0] if place else None,
+        longitude=place[1] if place else None,
         orientation=orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1,
     )
 
@@ -59,6 +72,13 @@ def _tags(image: Image.Image, part: IFD | None) -> dict[int, Any]:
         return {}
 
 
+def _xmp_packet(image: Image.Image) -> bytes:
+    packet = image.info.get("xmp", b"")
+    if isinstance(packet, str):
+        return packet.encode()
+    return packet if isinstance(packet, bytes) else b""
+
+
 def _text(value: object) -> str:
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="replace")
@@ -69,14 +89,15 @@ def _text(value: object) -> str:
 
 
 def _time(value: object) -> datetime | None:
-    found = re.match(r"(\d{4})[:/-](\d\d?)[:/-](\d\d?)[ T](\d\d?):(\d\d?):(\d\d?)", _text(value))
+    """Return the time in EXIF (`2019:07:04 12:34:56`) or XMP (`2019-07-04T12:34+02:00`), as its clock showed it.
+
+    A date alone is midnight; a year or a month alone is no time.
+    """
+    found = _TIME.match(_text(value))
     if not found:
         return None
-    try:
-        year, month, day, hour, minute, second = (int(part) for part in found.groups())
-        return datetime(year, month, day, hour, minute, second)
-    except ValueError:  # 0000:00:00 from a camera whose clock was never set
-        return None
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
+    return sensible_time(year, month, day, hour, minute, second)
 
 
 def _camera(make: object, model: object) -> str | None:
@@ -84,6 +105,12 @@ def _camera(make: object, model: object) -> str | None:
     brand = maker.lower().split(" ")[0]  # NIKON CORPORATION, NIKON D810
     both = name if name.lower().startswith(brand) else f"{maker} {name}"
     return both.strip()[:_CAMERA_CHARACTERS] or None
+
+
+def _place(latitude: float | None, longitude: float | None) -> tuple[float, float] | None:
+    if latitude is None or longitude is None or latitude == longitude == 0:  # 0, 0: the receiver had found no satellite
+        return None
+    return latitude, longitude
 
 
 def _degrees(parts: object, reference: object, negative: str, limit: int) -> float | None:
@@ -95,3 +122,12 @@ def _degrees(parts: object, reference: object, negative: str, limit: int) -> flo
     if not math.isfinite(value) or not 0 <= value <= limit:
         return None
     return -value if _text(reference).upper().startswith(negative) else value
+
+
+def _xmp_degrees(value: str | None, limit: int) -> float | None:
+    """Return degrees from `52,30,36N` or `52,30.6N` (XMP specification part 2, GPSCoordinate)."""
+    found = _XMP_PLACE.fullmatch(value or "")
+    if not found:
+        return None
+    degrees, minutes, seconds = (part or "0" for part in found.groups()[:3])
+    return _degrees((degrees, minutes, seconds), found[4], "W" if found[4] in "EW" else "S", limit)

@@ -10,12 +10,16 @@ _PREFIXES = (
     (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "image/jxl"),
     (b"\xff\x0a", "image/jxl"),
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "image/jp2"),
+    (b"\xff\x4f\xff\x51", "image/jp2"),
     (b"8BPS\x00", "image/vnd.adobe.photoshop"),
     (b"FUJIFILMCCD-RAW", "image/x-fuji-raf"),
     (b"IIRO", "image/x-olympus-orf"),
     (b"IIRS", "image/x-olympus-orf"),
+    (b"MMOR", "image/x-olympus-orf"),
     (b"IIU\x00", "image/x-panasonic-rw2"),
     (b"\x1aE\xdf\xa3", "video/x-matroska"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "video/x-ms-asf"),
+    (b"FLV\x01", "video/x-flv"),
     (b"\x00\x00\x01\xba", "video/mpeg"),
     (b"\x00\x00\x01\xb3", "video/mpeg"),
 )
@@ -38,7 +42,7 @@ def sniff_media_type(head: bytes) -> str | None:
 
     Returns:
         Such as `image/jpeg`, `image/heic`, `video/mp4`. Camera raw files that are TIFF inside are `image/tiff`, save
-        those that say more about themselves.
+        those that say more about themselves in their first bytes; `camera_raw.camera_raw_type` looks further.
     """
     for prefix, media_type in _PREFIXES:
         if head.startswith(prefix):

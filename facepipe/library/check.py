@@ -8,8 +8,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from facepipe.errors import LibraryError
-from facepipe.library.data_files import FOLDER, read_data_files
+from facepipe.library.commits import LEDGER, noted_version
+from facepipe.library.data_files import BATCH_ROWS, DAMAGE, FOLDER, read_data_files
+from facepipe.library.delta_tables import open_table
 from facepipe.library.library import Library
+from facepipe.library.lost_files import find_lost_files
+from facepipe.library.shards import find_broken_places
+from facepipe.library.storage import first_line
 from facepipe.schemas import TABLES
 
 EXAMPLES = 3
@@ -28,31 +33,53 @@ def check(library: Library) -> list[str]:
 
 
 def check_data_files(library: Library, table: str) -> Problems:
-    """Every file named by a table's log exists, whole, with the table's columns and as many rows as the log says."""
+    """Every file named by a table's log exists, whole, with the table's columns and as many rows as the log says.
+
+    All of it is read, and each page's checksum compared.
+    """
     try:
         files = library.data_files(table)
     except LibraryError as error:
         yield str(error)
         return
-    sizes = library.storage.sizes([f"{FOLDER}/{table}/{file.path}" for file in files])
-    filesystem, root = library.storage.open_filesystem()
-    for file, size in zip(files, sizes, strict=True):
+    lost = list(find_lost_files(library.storage, table, files))
+    yield from lost
+    for file in files:
         name = f"{FOLDER}/{table}/{file.path}"
-        if size is None:
-            yield f"the file {name}, which the log names, is missing"
-            continue
-        if size != file.size:
-            yield f"the file {name} has {size:,} bytes, but {file.size:,} by the log"
+        if any(name in problem for problem in lost):
             continue
         try:
-            with pq.ParquetFile(f"{root}/{name}", filesystem=filesystem) as parquet:
-                rows, schema = parquet.metadata.num_rows, parquet.schema_arrow
-        except (OSError, pa.ArrowException) as error:
-            yield f"the file {name} can't be read: {error}"
+            rows, schema = _read_through(library, name)
+        except DAMAGE as error:
+            yield f"the file {name} can't be read: {first_line(error)}"
             continue
         if rows != file.num_records:
             yield f"the file {name} has {rows:,} rows, but {max(file.num_records, 0):,} by the log"
         yield from (f"the file {name} {difference}" for difference in _differences(schema, TABLES[table]))
+
+
+def _read_through(library: Library, name: str) -> tuple[int, pa.Schema]:
+    """Return a data file's number of rows and its schema, once every page of it has been read."""
+    filesystem, root = library.storage.open_filesystem()
+    rows = 0
+    with pq.ParquetFile(f"{root}/{name}", filesystem=filesystem, page_checksum_verification=True) as parquet:
+        for batch in parquet.iter_batches(batch_size=BATCH_ROWS):
+            rows += batch.num_rows
+        if rows != parquet.metadata.num_rows:
+            raise pa.ArrowInvalid(f"it holds {rows:,} rows, but {parquet.metadata.num_rows:,} by its own count")
+        return rows, parquet.schema_arrow
+
+
+def check_logs_are_whole(library: Library) -> Problems:
+    """Each table's log is at least as long as it was when the last run ended: nobody has taken its newest entries."""
+    ledger = open_table(library.storage, LEDGER)
+    for table in TABLES:
+        version, noted = open_table(library.storage, table).version(), noted_version(ledger, table)
+        if version < noted:
+            yield (
+                f"the log of the table {table!r} ends with entry {version}, but had reached {noted} when the last run "
+                "ended: its newest entries are lost, and with them the rows they named"
+            )
 
 
 def check_photos_are_unique(library: Library) -> Problems:
@@ -103,7 +130,8 @@ def check_batches_are_finished(library: Library) -> Problems:
 def check_assignments(library: Library) -> Problems:
     """Each face has one assignment, apart from faces that were committed after the last grouping.
 
-    The log knows which those are: the writer that commits files gives them ever later times.
+    The log knows which those are: the writer that commits files gives them ever later times, and files that are
+    rewritten or merged keep theirs.
     """
     files = library.data_files("assignments")
     if not files:
@@ -181,7 +209,13 @@ def check_embeddings(library: Library) -> Problems:
         yield f"photos were extracted with different embedders: {', '.join(embedders)}"
 
 
+def check_packed(library: Library) -> Problems:
+    """Every packed photo that `files` names is there."""
+    yield from find_broken_places(library.storage, library.read("files", ["packed"])["packed"])
+
+
 INVARIANTS: Sequence[Callable[[Library], Problems]] = (
+    check_logs_are_whole,
     check_photos_are_unique,
     check_faces_are_unique,
     check_faces_belong_to_photos,
@@ -190,6 +224,7 @@ INVARIANTS: Sequence[Callable[[Library], Problems]] = (
     check_people,
     check_files_succeed_or_fail,
     check_embeddings,
+    check_packed,
 )
 
 

@@ -16,21 +16,37 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from facepipe.errors import LibraryError
 from facepipe.library.data_files import FOLDER, DataFile, check_files
-from facepipe.library.delta_tables import list_data_files, open_table
+from facepipe.library.delta_tables import damaged_log, list_data_files, open_table, unnamed_files
+from facepipe.library.lost_files import refuse_lost_files
 from facepipe.library.storage import Storage, first_line, sync_file, sync_folder
 from facepipe.schemas import TABLES
 
 APPLICATION = "writer"
+LEDGER = "runs"  # its commits note how long every table's log is, so that a log cut short shows
+NOTED = "log of "
 ATTEMPTS = 8
 FIRST_PAUSE_S = 0.02
 
 
 @dataclass(frozen=True)
 class Change:
-    """What one commit does to a table: files that join it and files that leave it."""
+    """What one commit does to a table.
+
+    Attributes:
+        add: files of new rows; the log gives them the commit's time.
+        remove: files that leave the table.
+        rewritten: files that hold rows of the removed ones and keep their own modification_time, so that the log still
+            tells when those rows came.
+    """
 
     add: Sequence[DataFile] = ()
     remove: Sequence[DataFile] = ()
+    rewritten: Sequence[DataFile] = ()
+
+    @property
+    def joining(self) -> list[DataFile]:
+        """All files that join the table."""
+        return [*self.rewritten, *self.add]
 
 
 class Committer:
@@ -59,6 +75,8 @@ class Committer:
         first = next(iter(TABLES))
         for attempt in range(ATTEMPTS):
             tables = {name: open_table(storage, name) for name in TABLES}
+            for name, table in tables.items():
+                refuse_lost_files(storage, name, list_data_files(table))
             epoch = 1 + max(epoch_of(table) for table in tables.values())
             committer = cls(storage, epoch, tables)
             try:
@@ -78,6 +96,18 @@ class Committer:
         """Return a table's committed files, oldest first, as of this committer's last look."""
         return list_data_files(self._tables[table])
 
+    def unnamed_files(self, table: str) -> list[str]:
+        """Return what `delta_tables.unnamed_files` does, as of now.
+
+        Raises:
+            LibraryError: a newer epoch shows, or the table can't be read.
+        """
+        self._reload(table)
+        try:
+            return unnamed_files(self._tables[table])
+        except (DeltaError, OSError) as error:
+            raise damaged_log(self.storage, table, error) from error
+
     def commit(self, table: str, plan: Callable[[list[DataFile]], Change | None]) -> None:
         """Commit what a plan makes of a table's newest files; a refused commit is planned again, a few times.
 
@@ -93,7 +123,7 @@ class Committer:
             change = plan(self.data_files(table))
             if change is None:
                 return
-            check_files(self.storage, table, change.add)
+            check_files(self.storage, table, change.joining)
             try:
                 self._write(table, change)
             except (DeltaError, OSError) as error:
@@ -114,9 +144,7 @@ class Committer:
         try:
             handle.update_incremental()
         except (DeltaError, OSError) as error:
-            raise LibraryError(
-                f"the log of the table {table!r} in {self.storage.location} can't be read: {first_line(error)}"
-            ) from error
+            raise damaged_log(self.storage, table, error) from error
         if epoch_of(handle) > self.epoch:
             raise LibraryError(
                 f"another run took over the library {self.storage.location}, so this one stops: "
@@ -127,19 +155,28 @@ class Committer:
         now = self._next_time()
         removed = [RemoveAction(file.path, True, now, file.size, {}) for file in change.remove]
         # The row count alone: other statistics would copy names and ids into the log, none would make counts wrong.
+        times = {file.path: file.modification_time for file in change.rewritten}
         added = [
-            AddAction(file.path, file.size, {}, now, True, json.dumps({"numRecords": file.num_records}))
-            for file in change.add
+            AddAction(
+                file.path,
+                file.size,
+                {},
+                times.get(file.path, now),
+                True,
+                json.dumps({"numRecords": file.num_records}),
+            )
+            for file in change.joining
         ]
+        transactions = [Transaction(APPLICATION, self.epoch)]
+        if table == LEDGER:
+            transactions += [Transaction(f"{NOTED}{name}", other.version()) for name, other in self._tables.items()]
         handle = self._tables[table]
         handle.create_write_transaction(
             [*removed, *added],
             mode="append",
             schema=handle.schema(),
             # No retries inside Delta: it would let a removal pass beside another program's compaction and double rows.
-            commit_properties=CommitProperties(
-                max_commit_retries=0, app_transactions=[Transaction(APPLICATION, self.epoch)]
-            ),
+            commit_properties=CommitProperties(max_commit_retries=0, app_transactions=transactions),
         )
 
     def _next_time(self) -> int:
@@ -154,7 +191,7 @@ class Committer:
         present = {file.path for file in self.data_files(table)}
         return (
             epoch_of(self._tables[table]) == self.epoch
-            and all(file.path in present for file in change.add)
+            and all(file.path in present for file in change.joining)
             and not any(file.path in present for file in change.remove)
         )
 
@@ -167,6 +204,11 @@ class Committer:
                 if path.exists():
                     sync_file(path)
             sync_folder(folder)
+
+
+def noted_version(ledger: DeltaTable, table: str) -> int:
+    """Return the version that a table's log had reached when `LEDGER` was last committed to; 0 where it never was."""
+    return ledger.transaction_version(f"{NOTED}{table}") or 0
 
 
 def epoch_of(table: DeltaTable) -> int:

@@ -61,6 +61,11 @@ class Library:
         return cls(storage, record)
 
     @classmethod
+    def exists(cls, location: str | Path) -> bool:
+        """Return whether there is a library at a folder or URI; raises as `open` where it can't be read."""
+        return _read_record(Storage.at(location)) is not None
+
+    @classmethod
     def create_or_open(cls, location: str | Path) -> "Library":
         """Return the library at a folder or URI, created with empty tables where there is none.
 
@@ -179,6 +184,10 @@ def _check_vacant(storage: Storage) -> None:
         foreign = [name for name in storage.list_names() if not _UNFINISHED.fullmatch(name)]
     except OSError as error:
         raise LibraryError(f"cannot create the library {storage.location}: {error.strerror or error}") from error
+    if foreign and FOLDER in storage.list_names():
+        raise LibraryError(
+            f"the library {storage.location} has lost its {_RECORD}: restore it, or choose a new or empty folder"
+        )
     if foreign:
         raise WrongUsageError(f"{storage.location} holds other files and no library: choose a new or empty folder")
 

@@ -42,8 +42,9 @@ def hold_lock(folder: Path, command: str) -> Iterator[None]:
             raise LibraryError(
                 f"cannot lock the library {folder}: {error.strerror}; its file system must support flock"
             ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"command": command, "process": os.getpid()}).encode(), 0)
+        with suppress(OSError):  # a full disk: the lock holds all the same, whoever waits merely reads no name
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps({"command": command, "process": os.getpid()}).encode(), 0)
         yield
     finally:
         if descriptor in _held:  # not so in a forked child, which has closed its copy already

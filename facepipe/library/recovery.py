@@ -3,6 +3,7 @@
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
+from facepipe.library import shards
 from facepipe.library.writer import Writer
 
 
@@ -14,6 +15,7 @@ def recover(writer: Writer) -> None:
     """
     drop_orphan_faces(writer)
     drop_resolved_errors(writer)
+    drop_unnamed_shards(writer)
 
 
 def drop_orphan_faces(writer: Writer) -> None:
@@ -29,3 +31,9 @@ def drop_resolved_errors(writer: Writer) -> None:
     if len(failed):
         done = pc.unique(writer.read("photos", ["photo_id"])["photo_id"])
         writer.delete("errors", "photo_id", failed.filter(pc.is_in(failed, value_set=done)))
+
+
+def drop_unnamed_shards(writer: Writer) -> None:
+    """Drop packed photos that no row of `files` came to name: the run died before its commit."""
+    if writer.storage.list_sizes(shards.FOLDER):
+        shards.remove_unnamed_shards(writer.storage, writer.read("files", ["packed"])["packed"])

@@ -1,52 +1,43 @@
-"""What lies in the sources: every photo file once, in a fixed order, with its size and time."""
+"""What lies in the sources: every photo once, in a fixed order, with its size and time."""
 
 import os
 import stat
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 
-from facepipe.errors import ErrorCode, WrongUsageError
-from facepipe.library.uris import path_to_uri, uri_to_path
-from facepipe.schemas import LISTED_FILE
-
-READABLE = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff"})
-# Photos all the same: listed, so that they show up as `unsupported` instead of being passed over in silence.
-NOT_YET_READABLE = frozenset({".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2"})
-EXTENSIONS = READABLE | NOT_YET_READABLE
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST = datetime(9999, 12, 31, tzinfo=UTC)
-_ROWS_AT_ONCE = 65_536
+from facepipe.errors import WrongUsageError
+from facepipe.library.listed_files import ListedFile, failed, listed, listed_table
+from facepipe.library.photo_names import (
+    is_compressed_tar_name,
+    is_parquet_name,
+    is_photo_name,
+    is_tar_name,
+    is_video_name,
+)
+from facepipe.library.scan_archives import Entry, list_compressed, list_parquet, list_tar
+from facepipe.library.selection import EVERYTHING, Selection
+from facepipe.library.uris import uri_to_path
 
 Inode = tuple[int, int]
 
 
-class ListedFile(NamedTuple):
-    """A place where a photo lies, or a place that could not be looked into.
+class _Place(NamedTuple):
+    """A file or folder, and its path below the source with slashes between, empty for the source itself."""
 
-    Attributes:
-        uri: `file://`, percent-encoded.
-        bytes: size; None where the listing failed.
-        modified_at: UTC, whole microseconds; None where the listing failed.
-        status: empty, or an `ErrorCode`.
-        message: what went wrong, for people.
-    """
+    path: Path
+    below: str
 
-    uri: str
-    bytes: int | None
-    modified_at: datetime | None
-    status: str = ""
-    message: str = ""
+    def inside(self, name: str) -> "_Place":
+        return _Place(self.path / name, f"{self.below}/{name}" if self.below else name)
 
 
-def list_sources(sources: Sequence[str | Path], library: str | Path | None = None) -> pa.Table:
-    """Return what `scan_sources` yields as a table of `LISTED_FILE` rows."""
-    return listed_table(scan_sources(sources, library))
+def list_sources(sources: Sequence[str | Path]) -> pa.Table:
+    """Return what `scan_sources` finds as a table of `LISTED_FILE` rows."""
+    return listed_table(scan_sources(sources))
 
 
 def list_files(paths: Sequence[Path]) -> pa.Table:
@@ -54,27 +45,24 @@ def list_files(paths: Sequence[Path]) -> pa.Table:
     return listed_table(_list_file(Path(os.path.abspath(path))) for path in paths)  # noqa: PTH100 - resolve() follows links
 
 
-def listed_table(files: Iterable[ListedFile]) -> pa.Table:
-    """Return listed files as rows of `LISTED_FILE`, in their order."""
-    remaining, batches = iter(files), []
-    while rows := list(islice(remaining, _ROWS_AT_ONCE)):
-        columns = zip(*rows, strict=True)
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, LISTED_FILE, strict=True)]
-        batches.append(pa.RecordBatch.from_arrays(arrays, schema=LISTED_FILE))
-    return pa.Table.from_batches(batches, schema=LISTED_FILE)
+def scan_sources(
+    sources: Sequence[str | Path], library: str | Path | None = None, selection: Selection = EVERYTHING
+) -> "SourceScan":
+    """Return a scan over the photos in folders (recursively, by extension), in archives and in single files.
 
+    Hidden files and folders, folders that hold `.nomedia` and libraries are skipped at every level; a source itself may
+    have a hidden name. Folders come in the order of the sources, their own files before their subfolders, by the bytes
+    of their names. Tar files (without compression) are searched for members, rows of Parquet files are photos; an
+    archive that can't be read, or not to its end, becomes a row with a status beside those of the photos found in it.
+    Films are counted and skipped. Single files are photos whatever their name, unless it is that of an archive or film.
 
-def scan_sources(sources: Sequence[str | Path], library: str | Path | None = None) -> Iterator[ListedFile]:
-    """Return an iterator over the photos in folders (recursively, by extension) and over single files (of any name).
-
-    Hidden files and folders and folders that hold `.nomedia` are skipped at every level; a source itself may have a
-    hidden name. Folders come in the order of the sources, their own files before their subfolders, by the bytes of
-    their names. Links come last and are followed once: what was listed already, under its own name or through another
-    link, is not listed again. A broken link or a folder that can't be read becomes a row with a status.
+    Links come last and are followed once: what was listed already, under its own name or through another link, is not
+    listed again. A broken link or a folder that can't be read becomes a row with a status.
 
     Args:
         sources: local folders and files, as paths or `file://` URIs.
         library: skipped where it lies inside a source.
+        selection: which files are taken and which folders are entered.
 
     Raises:
         WrongUsageError: a source is missing, is no local file or folder, or lies in the library. Raised at once.
@@ -86,7 +74,7 @@ def scan_sources(sources: Sequence[str | Path], library: str | Path | None = Non
             raise WrongUsageError(
                 f"the source {_printable(root)} lies in the library {library_path}: name the photos' own folder"
             )
-    return _Scan(library_path).walk(roots)
+    return SourceScan(roots, library_path, selection)
 
 
 def resolve_sources(sources: Sequence[str | Path]) -> list[Path]:
@@ -114,117 +102,143 @@ def resolve_sources(sources: Sequence[str | Path]) -> list[Path]:
     return roots
 
 
-class _Scan:
-    """One walk over all sources: real folders first, so that a link never hides what it points at."""
+class SourceScan:
+    """One walk over all sources, for one iteration: real folders first, so that a link never hides what it points at.
 
-    def __init__(self, library: Path | None) -> None:
+    Attributes:
+        videos_skipped: films seen so far.
+    """
+
+    def __init__(self, roots: Sequence[Path], library: Path | None, selection: Selection) -> None:
+        self.videos_skipped = 0
+        self._roots = roots
         self._library = _inode(library) if library is not None and library.exists() else None
+        self._selection = selection
         self._walked: set[Inode] = set()
         self._skipped: set[Inode] = set()  # folders that hold .nomedia
         self._singles: set[Path] = set()  # files listed through a link or as a source
-        self._links: deque[Path] = deque()
+        self._links: deque[_Place] = deque()
 
-    def walk(self, roots: Sequence[Path]) -> Iterator[ListedFile]:
-        for root in roots:
+    def __iter__(self) -> Iterator[ListedFile]:
+        for root in self._roots:
             if root.is_dir():
-                yield from self._walk_folder(root)
-        for root in roots:
+                yield from self._walk_folder(_Place(root, ""))
+        for root in self._roots:
             if not root.is_dir():
-                yield from self._list_single(root)
+                yield from self._list_single(_Place(root, root.name))
         while self._links:
             yield from self._follow(self._links.popleft())
 
-    def _walk_folder(self, top: Path) -> Iterator[ListedFile]:
+    def _walk_folder(self, top: _Place) -> Iterator[ListedFile]:
         stack = [top]
         while stack:
             folder = stack.pop()
             try:
-                identity = _inode(folder)
-                if identity in self._walked or identity in self._skipped or identity == self._library:
-                    continue
-                with os.scandir(folder) as found:
-                    entries = sorted(found, key=lambda entry: os.fsencode(entry.name))
+                entries = self._visible_entries(folder.path)
             except OSError as error:
-                yield _failed(folder, error)
+                yield failed(folder.path, error)
                 continue
-            if any(entry.name == ".nomedia" for entry in entries):
-                self._skipped.add(identity)
-                continue
-            self._walked.add(identity)
             subfolders = []
             for entry in entries:
-                if entry.name.startswith("."):
+                place = folder.inside(entry.name)
+                if not self._selection.enters(place.below):
                     continue
                 if entry.is_symlink():
-                    self._links.append(Path(entry.path))
+                    self._links.append(place)
                 elif entry.is_dir(follow_symlinks=False):
-                    subfolders.append(Path(entry.path))
-                elif is_photo_name(entry.name):
-                    yield from _list_entry(entry)
+                    subfolders.append(place)
+                elif _is_taken(entry.name):
+                    yield from self._list_entry(entry, place)
             stack.extend(reversed(subfolders))
 
-    def _follow(self, link: Path) -> Iterator[ListedFile]:
+    def _visible_entries(self, folder: Path) -> "list[os.DirEntry[str]]":
+        """Return what is to be looked at in a folder: nothing the second time, nothing where it is to be skipped."""
+        identity = _inode(folder)
+        if identity in self._walked or identity in self._skipped or identity == self._library:
+            return []
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: os.fsencode(entry.name))
+        names = {entry.name for entry in entries}
+        if ".nomedia" in names or names >= {"library.json", "tables"}:
+            self._skipped.add(identity)
+            return []
+        self._walked.add(identity)
+        return [entry for entry in entries if not entry.name.startswith(".")]
+
+    def _follow(self, link: _Place) -> Iterator[ListedFile]:
         try:
-            mode = link.stat().st_mode
+            mode = link.path.stat().st_mode
         except OSError as error:
             # A broken link to notes is nobody's loss; one without an extension may have been a folder of photos.
-            if is_photo_name(link.name) or not link.suffix:
-                yield _failed(link, error)
+            if not is_video_name(link.path.name) and (_is_taken(link.path.name) or not link.path.suffix):
+                yield failed(link.path, error)
             return
         if stat.S_ISDIR(mode):
             yield from self._walk_folder(link)
-        elif stat.S_ISREG(mode) and is_photo_name(link.name):
+        elif stat.S_ISREG(mode) and _is_taken(link.path.name):
             yield from self._list_single(link)
 
-    def _list_single(self, path: Path) -> Iterator[ListedFile]:
+    def _list_single(self, place: _Place) -> Iterator[ListedFile]:
         """List a file unless the walk through its real folder has listed it, or another link or source."""
-        real = Path(os.path.realpath(path))
+        real = Path(os.path.realpath(place.path))
         try:
             status = real.stat()
             folder = _inode(real.parent)
         except OSError as error:
-            yield _failed(path, error)
+            yield failed(place.path, error)
             return
-        walked = folder in self._walked and is_photo_name(real.name) and not real.name.startswith(".")
+        walked = folder in self._walked and _is_taken(real.name) and not real.name.startswith(".")
         if not walked and real not in self._singles:
             self._singles.add(real)
-            yield _listed(path, status)
+            yield from self._list(place, status)
+
+    def _list_entry(self, entry: "os.DirEntry[str]", place: _Place) -> Iterator[ListedFile]:
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError as error:
+            yield failed(place.path, error)
+            return
+        if stat.S_ISREG(status.st_mode):  # a pipe or socket named .jpg would block whoever reads it
+            yield from self._list(place, status)
+
+    def _list(self, place: _Place, status: os.stat_result) -> Iterator[ListedFile]:
+        name = place.path.name
+        if is_tar_name(name):
+            yield from self._list_entries(list_tar(place.path), place.below)
+        elif is_parquet_name(name):
+            yield from self._list_entries(list_parquet(place.path), place.below)
+        elif not self._selection.takes(place.below):
+            return
+        elif is_video_name(name):
+            self.videos_skipped += 1
+        elif is_compressed_tar_name(name):
+            yield list_compressed(place.path, status)
+        else:
+            yield listed(place.path, status)
+
+    def _list_entries(self, entries: Iterable[Entry], below: str) -> Iterator[ListedFile]:
+        for name, file in entries:
+            if name is not None and not self._selection.takes(f"{below}/{name}"):
+                continue
+            if name is not None and is_video_name(name):
+                self.videos_skipped += 1
+            else:
+                yield file
 
 
-def is_photo_name(name: str) -> bool:
-    """Return whether a folder is searched for files of such a name."""
-    return os.path.splitext(name)[1].lower() in EXTENSIONS  # noqa: PTH122 - a Path for each of many files is slow
+def _is_taken(name: str) -> bool:
+    """Return whether folders are searched for files of such a name."""
+    return any(
+        is_kind(name)
+        for is_kind in (is_photo_name, is_video_name, is_tar_name, is_compressed_tar_name, is_parquet_name)
+    )
 
 
 def _list_file(path: Path) -> ListedFile:
     try:
-        return _listed(path, path.stat())
+        return listed(path, path.stat())
     except OSError as error:
-        return _failed(path, error)
-
-
-def _list_entry(entry: "os.DirEntry[str]") -> Iterator[ListedFile]:
-    try:
-        status = entry.stat(follow_symlinks=False)
-    except OSError as error:
-        yield _failed(Path(entry.path), error)
-        return
-    if stat.S_ISREG(status.st_mode):  # a pipe or socket named .jpg would block whoever reads it
-        yield _listed(entry.path, status)
-
-
-def _listed(path: str | Path, status: os.stat_result) -> ListedFile:
-    try:
-        modified_at = min(_EPOCH + timedelta(microseconds=status.st_mtime_ns // 1000), _LATEST)
-    except OverflowError:  # a file system's nonsense, beyond the calendar
-        modified_at = _LATEST
-    return ListedFile(path_to_uri(path), status.st_size, modified_at)
-
-
-def _failed(path: Path, error: OSError) -> ListedFile:
-    code = ErrorCode.VANISHED if isinstance(error, FileNotFoundError) else ErrorCode.UNREADABLE
-    reason = "the link points at nothing" if code is ErrorCode.VANISHED and path.is_symlink() else error.strerror
-    return ListedFile(path_to_uri(path), None, None, code.value, reason or str(error))
+        return failed(path, error)
 
 
 def _inode(path: Path) -> Inode:

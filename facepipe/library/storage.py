@@ -15,6 +15,8 @@ import pyarrow.fs as pafs
 from facepipe.errors import LibraryError, WrongUsageError
 from facepipe.library.uris import uri_to_path
 
+LONGEST_LINE = 200
+_SYSTEM_ERROR = re.compile(r"\(os error (\d+)\)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -85,6 +87,18 @@ class Storage:
         found = filesystem.get_file_info([f"{root}/{path}" for path in paths])
         return [entry.size if entry.type == pafs.FileType.File else None for entry in found]
 
+    def list_sizes(self, folder: str) -> dict[str, int]:
+        """Return the sizes in bytes of the files directly in a folder, by name; none where there is no folder."""
+        filesystem, root = self.open_filesystem()
+        found = filesystem.get_file_info(pafs.FileSelector(f"{root}/{folder}", allow_not_found=True))
+        return {entry.base_name: entry.size for entry in found if entry.type == pafs.FileType.File}
+
+    def remove(self, path: str) -> None:
+        """Remove a file; one that has gone already is no error. The path is relative to the root."""
+        filesystem, root = self.open_filesystem()
+        with suppress(FileNotFoundError):
+            filesystem.delete_file(f"{root}/{path}")
+
     @contextmanager
     def open_new(self, *parts: str) -> Iterator[IO[bytes] | Any]:
         """Open a file for writing that appears, whole and on the disk, when the block ends without an error.
@@ -146,5 +160,13 @@ def sync_folder(path: Path) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """Return what an error says in its first line; Delta's and Arrow's go on with advice for programmers."""
-    return str(error).partition("\n")[0]
+    """Return what an error comes down to in one line; Delta's and Arrow's hold advice and dumps for programmers.
+
+    Where it came from the operating system, that is the system's own message, such as that the disk is full.
+    """
+    from_system = _SYSTEM_ERROR.search(str(error))
+    if from_system:
+        return os.strerror(int(from_system[1]))
+    line = str(error).partition("\n")[0].partition(" { ")[0]
+    printable = "".join(char if char.isprintable() else "?" for char in line)
+    return printable if len(printable) <= LONGEST_LINE else f"{printable[:LONGEST_LINE].rstrip()}…"

@@ -31,3 +31,14 @@ def uri_to_path(uri: str) -> Path:
     if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
         raise WrongUsageError(f"{uri!r} is not the address of a local file; those look like file:///photos/a.jpg")
     return Path(os.fsdecode(unquote_to_bytes(parts.path)))
+
+
+def entry_uri(shard: str, entry: bytes) -> str:
+    """Return the URI of what lies in an archive: `….tar#member` or `….parquet#row`, percent-encoded byte by byte."""
+    return f"{shard}#{quote_from_bytes(entry)}"
+
+
+def split_uri(uri: str) -> tuple[str, bytes | None]:
+    """Return the URI of the file, and the name of the member or the row in it; None for a file of its own."""
+    shard, mark, entry = uri.partition("#")
+    return shard, unquote_to_bytes(entry) if mark else None

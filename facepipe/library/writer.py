@@ -5,6 +5,7 @@ tables change, the order is such that what lies between is merely not known yet,
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -14,13 +15,16 @@ import pyarrow.dataset as pads
 
 from facepipe.library.commits import Change, Committer
 from facepipe.library.data_files import (
+    FOLDER,
     DataFile,
     check_files,
     conform,
     files_with,
+    merge_data_files,
     read_data_files,
     write_data_file,
 )
+from facepipe.library.storage import Storage
 from facepipe.schemas import TIME
 
 Values: TypeAlias = "pa.Array | pa.ChunkedArray"
@@ -35,6 +39,11 @@ class Writer:
     def __init__(self, committer: Committer) -> None:
         self._committer = committer
         self._storage = committer.storage
+
+    @property
+    def storage(self) -> Storage:
+        """Where the library lies."""
+        return self._storage
 
     @property
     def epoch(self) -> int:
@@ -92,9 +101,29 @@ class Writer:
 
         def plan(present: list[DataFile]) -> Change:
             change = self._plan_rewrite(table, lambda found: found.filter(~replaced), replaced, present)
-            return Change([*change.add, file], change.remove)
+            return replace(change, add=[file])
 
         self._committer.commit(table, plan)
+
+    def data_files(self, table: str) -> list[DataFile]:
+        """Return a table's committed files, oldest first."""
+        return self._committer.data_files(table)
+
+    def merge_files(self, table: str, files: Sequence[DataFile]) -> None:
+        """Put some of a table's files into one, in one commit; where one of them has gone meanwhile, none."""
+        merged = merge_data_files(self._storage, table, files)
+
+        def plan(present: list[DataFile]) -> Change | None:
+            return Change(remove=files, rewritten=[merged]) if set(files) <= set(present) else None
+
+        self._committer.commit(table, plan)
+
+    def remove_unnamed_files(self, table: str) -> int:
+        """Remove files that no log entry has named for an hour, and return how many; no commit."""
+        paths = self._committer.unnamed_files(table)
+        for path in paths:
+            self._storage.remove(f"{FOLDER}/{table}/{path}")
+        return len(paths)
 
     def commit_files(self, files: pa.Table, errors: pa.Table) -> None:
         """Record files that were read for the first time, and files that could not be read.
@@ -171,7 +200,7 @@ class Writer:
         present: list[DataFile],
     ) -> Change:
         files = present if where is None else files_with(self._storage, table, present, where)
-        added, removed = [], []
+        rewritten, removed = [], []
         for file in files:
             rows = read_data_files(self._storage, table, [file])
             wanted = conform(table, transform(rows))
@@ -179,8 +208,9 @@ class Writer:
                 continue
             removed.append(file)
             if wanted.num_rows:
-                added.append(write_data_file(self._storage.location, table, wanted))
-        return Change(added, removed)
+                written = write_data_file(self._storage.location, table, wanted)
+                rewritten.append(replace(written, modification_time=file.modification_time))
+        return Change(remove=removed, rewritten=rewritten)
 
 
 def _as_set(values: Values) -> pa.Array:

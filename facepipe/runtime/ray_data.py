@@ -18,6 +18,7 @@ from facepipe.runtime.interruption import kept_handlers
 from facepipe.runtime.local import LocalEngine
 from facepipe.runtime.machine import usable_cpus
 from facepipe.runtime.stage_group import StageGroup
+from facepipe.runtime.worker_errors import error_row, is_error, raise_error
 from facepipe.stage import Stage
 
 ACTOR_START_SECONDS = 300
@@ -107,7 +108,9 @@ class RayEngine:
                 num_cpus=pool.cpus,
                 **options,
             )
-        yield from data.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+        for finished in data.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            raise_error(finished)
+            yield finished
 
     def close(self) -> None:
         """Stop the embedded Ray; leave a cluster running."""
@@ -181,10 +184,29 @@ def _without_stderr() -> Iterator[None]:
             os.close(kept)
 
 
-def _opening(group: Sequence[Stage], threads: int) -> type[StageGroup]:
-    """Return a class that opens these stages when an actor constructs it; its name, which Ray shows, is theirs."""
+def _opening(group: Sequence[Stage], threads: int) -> type:
+    """Return a class that opens these stages when an actor constructs it; its name, which Ray shows, is theirs.
 
-    def construct(self: StageGroup) -> None:
-        StageGroup.__init__(self, group, threads)
+    An error that ends the command comes back as the answer to a batch.
+    """
 
-    return type("_".join(stage.name for stage in group), (StageGroup,), {"__init__": construct})
+    class Worker:
+        def __init__(self) -> None:
+            self._opened: StageGroup | pa.Table
+            try:
+                self._opened = StageGroup(group, threads)
+            except FacepipeError as error:
+                self._opened = error_row(error)
+
+        def __call__(self, table: pa.Table) -> pa.Table:
+            if isinstance(self._opened, pa.Table):
+                return self._opened
+            if is_error(table):
+                return table
+            try:
+                return self._opened(table)
+            except FacepipeError as error:
+                return error_row(error)
+
+    Worker.__name__ = Worker.__qualname__ = "_".join(stage.name for stage in group)
+    return Worker

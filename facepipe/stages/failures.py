@@ -23,7 +23,8 @@ def failures(rows: pa.Table, stage: str, files: pa.Table | None = None) -> pa.Ta
     """
     failed = rows.filter(pc.not_equal(rows["status"], ""))
     if files is not None:
-        present = files.filter(pc.is_null(files["missing_since"])).select(["uri", "photo_id", "bytes", "modified_at"])
+        there = pc.or_(pc.is_null(files["missing_since"]), pc.is_valid(files["packed"]))
+        present = files.filter(there).select(["uri", "photo_id", "bytes", "modified_at"])
         tried = failed.select(["photo_id", "status", "message", "uri"]).rename_columns({"uri": "tried"})
         failed = tried.join(present, "photo_id", join_type="inner")
         of_content = pc.invert(pc.is_in(failed["status"], value_set=pa.array(OF_THE_FILE)))

@@ -1,6 +1,8 @@
 """Faces become people: the tables that a grouping replaces as a whole."""
 
 import hashlib
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -10,10 +12,13 @@ import pyarrow.compute as pc
 from facepipe import schemas
 from facepipe.clustering.grouping import Grouping, GroupingSettings, group_faces
 from facepipe.clustering.identities import Identities, match_identities
-from facepipe.clustering.knn import Neighbors
+from facepipe.clustering.knn import Neighbors, nearest_among
 from facepipe.config import GroupConfig
+from facepipe.duplicates.same_faces import match_faces
 
-FACE_COLUMNS = ("face_id", "photo_id", "score", "embedding")
+BOX = ("x0", "y0", "x1", "y1")
+FACE_COLUMNS = ("face_id", "photo_id", "score", *BOX, "embedding")
+PHOTO_COLUMNS = ("photo_id", "taken_at", "width", "height")
 
 
 class GroupedPeople(NamedTuple):
@@ -25,11 +30,13 @@ class GroupedPeople(NamedTuple):
     lineage: pa.Table
 
 
-def grouping_inputs(faces: pa.Table, config: GroupConfig) -> str:
-    """Return a digest of what a grouping depends on: the faces' ids and the settings."""
+def grouping_inputs(faces: pa.Table, keepers: Mapping[str, str], config: GroupConfig) -> str:
+    """Return a digest of what a grouping depends on: the faces' ids, which photos are copies, and the settings."""
     digest = hashlib.sha256(config.model_dump_json().encode())
     for face_id in sorted(faces["face_id"].to_pylist()):
         digest.update(face_id.encode())
+    for photo_id, keeper in sorted(keepers.items()):
+        digest.update(f"{photo_id}>{keeper}".encode())
     return digest.hexdigest()
 
 
@@ -44,13 +51,24 @@ def settings_of(config: GroupConfig) -> GroupingSettings:
 
 
 def group_people(
-    faces: pa.Table, photos: pa.Table, old_people: pa.Table, old_assignments: pa.Table, config: GroupConfig, run_id: str
+    faces: pa.Table,
+    photos: pa.Table,
+    keepers: Mapping[str, str],
+    old_people: pa.Table,
+    old_assignments: pa.Table,
+    config: GroupConfig,
+    run_id: str,
 ) -> GroupedPeople:
     """Return who is who now, with the ids and names that people had before.
 
+    Copies of a photo count once: people are made of the faces of other photos and of the best of the copies. A face in
+    a copy is then whoever the same face in the best one is; one that only the copy shows stays unassigned. So copies
+    make nobody a person, and no face stands nearer to a person because of them.
+
     Args:
         faces: rows of `faces` with FACE_COLUMNS.
-        photos: rows of `photos` with photo_id and taken_at.
+        photos: rows of `photos` with PHOTO_COLUMNS.
+        keepers: for each photo that is a copy, the photo_id of the one to count.
         old_people: `people` as they are.
         old_assignments: `assignments` as they are.
         config: settings.
@@ -58,10 +76,7 @@ def group_people(
     """
     faces = faces.sort_by("face_id")
     face_ids = faces["face_id"].to_pylist()
-    embeddings = embeddings_of(faces["embedding"])
-    photo_index = faces["photo_id"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
-    votes = faces["score"].to_numpy() >= config.min_score
-    grouping = group_faces(embeddings, photo_index, settings_of(config), votes)
+    grouping = _group_counting_copies_once(faces, photos, keepers, config)
     old = old_assignments.filter(pc.is_valid(old_assignments["person_id"]))
     past = dict(zip(old["face_id"].to_pylist(), old["person_id"].to_pylist(), strict=True))
     identities = match_identities(past, face_ids, grouping.labels)
@@ -72,6 +87,65 @@ def group_people(
         _people(assignments, faces, photos, old_people),
         _lineage(identities, run_id),
     )
+
+
+def _group_counting_copies_once(
+    faces: pa.Table, photos: pa.Table, keepers: Mapping[str, str], config: GroupConfig
+) -> Grouping:
+    """Return the grouping of all faces; neighbours are faces that count, so a face has no copies for neighbours."""
+    embeddings = embeddings_of(faces["embedding"])
+    photo_index = faces["photo_id"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+    votes = faces["score"].to_numpy() >= config.min_score
+    is_copy = pc.is_in(faces["photo_id"], value_set=pa.array(sorted(keepers), pa.string())).to_numpy()
+    counted, copied = np.flatnonzero(~is_copy), np.flatnonzero(is_copy)
+    grouping = group_faces(embeddings[counted], photo_index[counted], settings_of(config), votes[counted])
+    if not len(copied):
+        return grouping
+    labels = np.full(len(faces), -1, np.int64)
+    probabilities = np.zeros(len(faces), np.float32)
+    labels[counted], probabilities[counted] = grouping.labels, grouping.probabilities
+    in_copy, in_keeper = same_faces(faces, photos, keepers).T
+    labels[in_copy], probabilities[in_copy] = labels[in_keeper], probabilities[in_keeper]
+    return Grouping(labels, probabilities, _all_neighbors(embeddings, counted, copied, grouping.neighbors))
+
+
+def same_faces(faces: pa.Table, photos: pa.Table, keepers: Mapping[str, str]) -> np.ndarray:
+    """Return which faces in copies are which faces in the photos that count: (P, 2) int64 rows of `faces`.
+
+    Args:
+        faces: rows of `faces` with FACE_COLUMNS.
+        photos: rows of `photos` with PHOTO_COLUMNS.
+        keepers: for each photo that is a copy, the photo_id of the one to count.
+    """
+    wanted = pa.array(sorted({*keepers, *keepers.values()}), pa.string())
+    sized = photos.filter(pc.is_in(photos["photo_id"], value_set=wanted))
+    columns = (sized[name].to_pylist() for name in ("photo_id", "width", "height"))
+    size_of = {
+        photo_id: np.array([width, height] * 2, np.float32) for photo_id, width, height in zip(*columns, strict=True)
+    }
+    boxes = np.stack([faces[name].to_numpy() for name in BOX], axis=1)  # (F, 4)
+    rows_of: defaultdict[str, list[int]] = defaultdict(list)
+    for row, photo_id in enumerate(faces["photo_id"].to_pylist()):
+        if photo_id in size_of:
+            rows_of[photo_id].append(row)
+    pairs = [np.zeros((0, 2), np.int64)]
+    for copy, keeper in sorted(keepers.items()):
+        if rows_of[copy] and rows_of[keeper]:
+            in_copy, in_keeper = np.array(rows_of[copy]), np.array(rows_of[keeper])
+            matched = match_faces(boxes[in_copy] / size_of[copy], boxes[in_keeper] / size_of[keeper])
+            pairs.append(np.stack([in_copy[matched[:, 0]], in_keeper[matched[:, 1]]], axis=1))
+    return np.concatenate(pairs)
+
+
+def _all_neighbors(embeddings: np.ndarray, counted: np.ndarray, copied: np.ndarray, of_counted: Neighbors) -> Neighbors:
+    """Return the neighbours of all faces; all have as many as the faces that count."""
+    k = of_counted.ids.shape[1]
+    ids = np.empty((len(embeddings), k), np.int64)
+    similarities = np.empty((len(embeddings), k), np.float32)
+    of_copied = nearest_among(embeddings[copied], embeddings[counted], k)
+    ids[counted], similarities[counted] = counted[of_counted.ids], of_counted.similarities
+    ids[copied], similarities[copied] = counted[of_copied.ids], of_copied.similarities
+    return Neighbors(ids, similarities)
 
 
 def embeddings_of(column: pa.ChunkedArray) -> np.ndarray:

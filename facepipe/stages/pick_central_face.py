@@ -48,19 +48,22 @@ class PickCentralFace:
     def _pick(self, table: pa.Table) -> pa.Table:
         sizes = np.stack([table["width"].to_pylist(), table["height"].to_pylist()], axis=1)  # (N, 2), None where failed
         boxes, scores = arrays_of(table["boxes"], 4), arrays_of(table["scores"], 1)
+        landmarks = arrays_of(table["landmarks"], 10)
         picked: list[np.ndarray | None] = [None] * len(table)
         picked_scores: list[np.ndarray | None] = [None] * len(table)
+        picked_landmarks: list[np.ndarray | None] = [None] * len(table)
         for row in healthy(table):
             size = sizes[row].astype(np.float64)
             if len(boxes[row]):
                 unsure = scores[row][:, 0] < self.sure_score
                 face = int(np.lexsort((distances_to_centre(boxes[row], size), unsure))[0])
                 picked[row], picked_scores[row] = boxes[row][face], scores[row][face]
+                if len(landmarks[row]):
+                    picked_landmarks[row] = landmarks[row][face]
             else:
                 picked[row], picked_scores[row] = undetected_box(size), np.zeros(1)
-        none: list[np.ndarray | None] = [None] * len(table)
-        columns = {"boxes": flat_lists(picked), "scores": flat_lists(picked_scores), "landmarks": flat_lists(none)}
-        return with_columns(table, self.writes, columns)
+        columns = {"boxes": picked, "scores": picked_scores, "landmarks": picked_landmarks}
+        return with_columns(table, self.writes, {name: flat_lists(lists) for name, lists in columns.items()})
 
 
 def distances_to_centre(boxes: np.ndarray, size: np.ndarray) -> np.ndarray:

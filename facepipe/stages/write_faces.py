@@ -32,6 +32,7 @@ class WriteFaces:
             *schemas.STATUS,
             *[field for field in schemas.DECODED_PHOTO if field.name not in schemas.PIXELS],
             *schemas.DETECTED_FACES,
+            *schemas.MEASURED_FACES,
             schemas.ALIGNED_FACES.field("crops"),
             *schemas.EMBEDDED_FACES,
         ]
@@ -40,6 +41,7 @@ class WriteFaces:
     drops: ClassVar[Sequence[str]] = (
         *[field.name for field in schemas.DECODED_PHOTO if field.name not in schemas.PIXELS],
         *schemas.DETECTED_FACES.names,
+        *schemas.MEASURED_FACES.names,
         "crops",
         *schemas.EMBEDDED_FACES.names,
     )
@@ -95,8 +97,7 @@ def face_rows(table: pa.Table, batch_id: str) -> pa.Table:
     ordinals = [ordinal for count in counts for ordinal in range(1, count + 1)]
     total = len(ordinals)
     boxes = np.concatenate(arrays_of(table["boxes"], 4))  # (F, 4)
-    columns: dict[str, Any] = {name: pa.nulls(total, schemas.FACES.field(name).type) for name in schemas.FACES.names}
-    columns |= {
+    columns = {
         "face_id": [f"{photo_id}-{ordinal:04d}" for photo_id, ordinal in zip(photo_ids, ordinals, strict=True)],
         "photo_id": photo_ids,
         "x0": boxes[:, 0],
@@ -105,11 +106,23 @@ def face_rows(table: pa.Table, batch_id: str) -> pa.Table:
         "y1": boxes[:, 3],
         "score": np.concatenate(arrays_of(table["scores"], 1))[:, 0],
         "landmarks": _per_face(table["landmarks"], counts),
+        "yaw": _one_a_face(table["yaws"], counts),
+        "pitch": _one_a_face(table["pitches"], counts),
+        "roll": _one_a_face(table["rolls"], counts),
+        "sharpness": _one_a_face(table["sharpnesses"], counts),
+        "quality": _one_a_face(table["qualities"], counts),
         "crop": [crop for crops in table["crops"].to_pylist() for crop in crops],
         "embedding": _per_face(table["embeddings"], counts),
         "batch_id": [batch_id] * total,
     }
     return pa.table(columns, schema=schemas.FACES)
+
+
+def _one_a_face(column: pa.ChunkedArray, counts: Sequence[int]) -> pa.Array:
+    """Return one number a face; a photo without values (no landmarks, so no pose) gives nulls."""
+    photos = zip(arrays_of(column, 1), counts, strict=True)
+    numbers = [flat[:, 0] if len(flat) else np.full(count, np.nan, np.float32) for flat, count in photos]
+    return pa.array(np.concatenate(numbers), from_pandas=True)  # NaN becomes null
 
 
 def _per_face(column: pa.ChunkedArray, counts: Sequence[int]) -> pa.Array:

@@ -1,19 +1,29 @@
-"""`kill -9` at any moment costs time, never rows."""
+"""`kill -9` at any moment, of the run or of its workers, costs time, never rows."""
 
 import os
 import random
+import shutil
 import signal
+import subprocess
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
+from facepipe.library.check import check as find_problems
 from facepipe.library.library import Library
 from tests.equal_tables import assert_equal_libraries
 from tests.program import facepipe, start
 
 SEED = 20240917
+PHOTOS = 20
 OFTEN = ["--set", "runtime.batch_rows=2", "--set", "runtime.commit_seconds=0"]
+ONE_BY_ONE = ["--set", "runtime.batch_rows=1", "--set", "runtime.commit_seconds=0"]
+PATIENCE = 400  # seconds, for whatever a test waits for
+ACTOR, DECODER = "ray::MapWorker", "facepipe.isolation"
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +38,41 @@ def undisturbed(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return library
 
 
-def log_entries(library: Path) -> int:
-    """Return how many commits the tables hold: it grows all through a run."""
-    return sum(1 for _ in library.glob("tables/*/_delta_log/*.json"))
+@pytest.fixture(scope="module")
+def extracted(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library with all its photos and faces, in many small files, and not grouped yet."""
+    library = tmp_path_factory.mktemp("extracted") / "library"
+    for command in (["ingest", album], ["extract"]):
+        assert facepipe(*command, "--library", library, "--engine", "local", *ONE_BY_ONE).code == 0
+    return library
 
 
-@pytest.mark.parametrize(("engine", "attempt"), [("ray", 0), ("local", 1), ("local", 2)])
+def log_entries(library: Path, table: str = "*") -> int:
+    """Return how many commits a table (or all of them) holds: it grows all through a run."""
+    return sum(1 for _ in library.glob(f"tables/{table}/_delta_log/*.json"))
+
+
+def wait_until(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happened() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, "the run ended before it could be killed"
+
+
+DRIVER_KILLS = [
+    ("ray", 0),
+    ("local", 1),
+    ("local", 2),
+    *(pytest.param("ray" if attempt % 2 else "local", attempt, marks=pytest.mark.long) for attempt in range(3, 10)),
+]
+
+
+@pytest.mark.parametrize(("engine", "attempt"), DRIVER_KILLS)
 def test_a_killed_run_is_made_good_by_the_next(
     engine: str, attempt: int, album: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
@@ -41,27 +80,99 @@ def test_a_killed_run_is_made_good_by_the_next(
     moment = random.Random(SEED + attempt).randint(28, 56)  # 12 tables + 12 epochs, then about 3 commits a batch
     print(f"seed {SEED + attempt}: killed after commit {moment}")
     process = start("run", album, "--library", library, "--engine", engine, *OFTEN)
-    deadline = time.monotonic() + 300
-    while log_entries(library) < moment and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL, "the run ended before it could be killed"
+    wait_until(lambda: log_entries(library) >= moment, process)
+    kill(process)
     done = len(Library.open(library).read("photos"))
 
     again = facepipe("run", album, "--library", library, "--engine", engine, "--json", *OFTEN)
     assert again.code == 0, again.err
-    assert again.json["stages"]["extract"]["rows"] == 20 - done, "what was committed is computed again"
+    assert again.json["stages"]["extract"]["rows"] == PHOTOS - done, "what was committed is computed again"
     assert facepipe("check", "--library", library).code == 0
     assert_equal_libraries(Library.open(undisturbed), Library.open(library))
+
+
+LATE_MOMENTS: dict[str, Callable[[Path], bool]] = {
+    "neighbors are written": lambda library: log_entries(library, "neighbors") > 3,
+    "people are written": lambda library: log_entries(library, "people") > 3,
+    "assignments are written": lambda library: log_entries(library, "assignments") > 3,
+    "the report is being built": lambda library: (library / ".report.new").exists(),
+    "the run is recorded": lambda library: log_entries(library, "runs") > 5,
+    "photos are compacted": lambda library: len(Library.open(library).data_files("photos")) < PHOTOS,
+}
+
+
+@pytest.mark.parametrize("moment", LATE_MOMENTS)
+def test_a_run_killed_while_it_groups_reports_or_compacts_is_made_good_by_the_next(
+    moment: str, album: Path, undisturbed: Path, extracted: Path, tmp_path: Path
+) -> None:
+    library = Path(shutil.copytree(extracted, tmp_path / "library"))
+    happened = LATE_MOMENTS[moment]
+    assert not happened(library)
+    process = start("run", album, "--library", library, "--engine", "local")
+    wait_until(lambda: happened(library), process)
+    with suppress(ProcessLookupError):  # the last moments are so near the end that the run may win
+        os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert happened(library)
+
+    again = facepipe("run", album, "--library", library, "--engine", "local", "--json")
+    assert again.code == 0, again.err
+    assert (again.json["photos_new"], again.json["stages"]["extract"]["rows"]) == (0, 0)
+    assert find_problems(Library.open(library)) == []
+    assert_equal_libraries(Library.open(undisturbed), Library.open(library))
+    assert len(Library.open(library).data_files("faces")) == 1, "its small files are merged"
+
+
+WORKER_KILLS = [
+    ("local", DECODER, 3, 0),
+    ("ray", ACTOR, 3, 1),
+    pytest.param("local", DECODER, 10, 2, marks=pytest.mark.long),
+    pytest.param("ray", ACTOR, 10, 3, marks=pytest.mark.long),
+    pytest.param("ray", DECODER, 10, 4, marks=pytest.mark.long),
+]
+
+
+@pytest.mark.parametrize(("engine", "victims", "kills", "attempt"), WORKER_KILLS)
+def test_a_run_whose_workers_are_killed_ends_well(
+    engine: str, victims: str, kills: int, attempt: int, album: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    """Each photo is there once, however often its worker has died and it was done again."""
+    library = tmp_path / "library"
+    draw = random.Random(SEED + attempt)
+    moments = sorted(draw.sample(range(PHOTOS - 4), kills))
+    print(f"seed {SEED + attempt}: killed when so many batches were committed: {moments}")
+    process = start("run", album, "--library", library, "--engine", engine, "--json", *ONE_BY_ONE)
+    for moment in moments:
+        commits = 2 + moment  # the table and the epoch
+        wait_until(lambda: log_entries(library, "photos") >= commits and bool(workers(process, victims)), process)  # noqa: B023
+        assert process.poll() is None, process.communicate()
+        victim = draw.choice(workers(process, victims))
+        victim.kill()
+        victim.wait(PATIENCE)
+    out, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, errors
+    assert f'"photos_new": {PHOTOS}' in out
+    assert '"photos_failed": 0' in out
+    assert find_problems(Library.open(library)) == []
+    assert_equal_libraries(Library.open(undisturbed), Library.open(library))
+
+
+def workers(process: subprocess.Popen[str], victims: str) -> list[psutil.Process]:
+    """Return a run's Ray actors or decoding children, in order of age."""
+    found = []
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if victims in " ".join(child.cmdline()):
+                    found.append((child.create_time(), child))
+    return [child for _, child in sorted(found, key=lambda pair: pair[0])]
 
 
 def test_two_runs_at_once_on_one_library(album: Path, tmp_path: Path) -> None:
     library = tmp_path / "library"
     first = start("run", album, "--library", library, "--engine", "local")
     try:
-        while log_entries(library) < 20 and first.poll() is None:
-            time.sleep(0.01)
+        wait_until(lambda: log_entries(library) >= 20, first)
         second = facepipe("run", album, "--library", library, "--engine", "local")
         assert first.poll() is None, "the first run ended too early for this test to tell anything"
         assert second.code == 1

@@ -1,6 +1,7 @@
 """What holds for any boxes and any bytes."""
 
 import io
+from datetime import datetime
 from random import Random
 
 import numpy as np
@@ -13,9 +14,11 @@ from PIL import Image
 from facepipe.errors import PhotoError
 from facepipe.evaluation.detection import evaluate_detections
 from facepipe.imaging import boxes
+from facepipe.imaging.dates import FIRST_PHOTO_YEAR, date_in_name
 from facepipe.imaging.decode import check_header, decode_photo
 from facepipe.imaging.pyramid import pyramid_scales
 from facepipe.imaging.sniff import sniff_media_type
+from facepipe.imaging.xmp import read_xmp
 
 
 @st.composite
@@ -92,7 +95,7 @@ def encoded(encoder: str) -> bytes:
     return file.getvalue()
 
 
-PHOTOS = {encoder: encoded(encoder) for encoder in ("JPEG", "PNG", "WEBP", "BMP", "TIFF")}
+PHOTOS = {encoder: encoded(encoder) for encoder in ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")}
 
 
 @settings(max_examples=300)
@@ -138,6 +141,28 @@ def test_a_photo_is_never_enlarged_and_fits_the_longest_side(
     assert (photo.width, photo.height) == (width, height)
     longest = max(width, height)
     rows, columns = photo.pixels.shape[:2]
-    assert max(rows, columns) == min(longest, max_side)
-    assert abs(rows - height * min(1, max_side / longest)) <= 1
-    assert abs(columns - width * min(1, max_side / longest)) <= 1
+    if encoder == "PNG":
+        assert max(rows, columns) == min(longest, max_side)
+    else:  # nearly so, where a reduced scale comes near enough
+        assert min(longest, round(0.9 * max_side)) <= max(rows, columns) <= max_side
+    assert abs(rows - height * max(rows, columns) / longest) <= 1
+    assert abs(columns - width * max(rows, columns) / longest) <= 1
+
+
+@given(st.text() | st.from_regex(r"\A.{0,9}[12]\d{3}([-_. ]?)\d\d\1\d\d.{0,3}\d{0,9}.*\Z"))
+def test_any_name_holds_a_sensible_date_or_none(name: str) -> None:
+    found = date_in_name(name)
+    assert found is None or (found.year >= FIRST_PHOTO_YEAR and found.tzinfo is None)
+
+
+@given(
+    st.datetimes(datetime(1826, 1, 1), datetime(2026, 1, 1)), st.sampled_from(["%Y%m%d_%H%M%S", "%Y-%m-%d %H.%M.%S"])
+)
+def test_a_date_written_into_a_name_is_found_again(time: datetime, how: str) -> None:
+    time = time.replace(microsecond=0)
+    assert date_in_name(f"IMG_{time.strftime(how).rjust(15, '0')}.jpg") == time
+
+
+@given(st.binary() | st.text(alphabet="<>/&;!x:='\" ").map(str.encode))
+def test_any_packet_is_read_without_an_error(packet: bytes) -> None:
+    assert isinstance(read_xmp(packet), dict)

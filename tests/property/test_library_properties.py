@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from facepipe.library.check import check
 from facepipe.library.library import Library
 from facepipe.library.pending import compare_listing, pending_photos
-from facepipe.library.scan_sources import list_sources
+from facepipe.library.scan_sources import scan_sources
 from facepipe.library.uris import path_to_uri, uri_to_path
 from facepipe.library.writer import Writer
 from facepipe.schemas import LISTED_FILE
@@ -103,7 +103,7 @@ def test_every_name_is_listed_once_and_found_again(names: list[bytes]) -> None:
             path.write_bytes(name)
             if not name.startswith(b"."):
                 wanted.append(name)
-        listed = list_sources([folder])["uri"].to_pylist()
+        listed = [file.uri for file in scan_sources([folder])]
         assert [uri_to_path(uri).read_bytes() for uri in listed] == sorted(wanted, key=lambda name: name + b".jpg")
 
 

@@ -42,6 +42,10 @@ def test_what_pillow_writes_is_recognised(encoder: str, media_type: str) -> None
         (b"II*\x00\x10\x00\x00\x00CR\x02\x00", "image/x-canon-cr2"),
         (b"MM\x00*\x00\x00\x00\x08", "image/tiff"),
         (b"8BPS\x00\x01", "image/vnd.adobe.photoshop"),
+        (b"\xff\x4f\xff\x51\x00\x2f", "image/jp2"),
+        (b"MMOR\x00\x00\x00\x08", "image/x-olympus-orf"),
+        (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9", "video/x-ms-asf"),
+        (b"FLV\x01\x05", "video/x-flv"),
     ],
 )
 def test_kinds_by_their_first_bytes(head: bytes, media_type: str) -> None:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from facepipe.library.pending import compare_listing, pending_photos
+from facepipe.library.selection import Selection
 from facepipe.schemas import LISTED_FILE
 from tests.library_rows import table_of
 
@@ -162,6 +163,80 @@ def test_pending_contents_and_the_file_each_is_read_from() -> None:
     retried = pending_photos(files, photos, errors, retry_failed=True)
     expected |= {"failed": "d", "failed here": "e"}
     assert dict(zip(retried["photo_id"].to_pylist(), retried["uri"].to_pylist(), strict=True)) == expected
+
+
+def test_beyond_the_limit_all_stays_as_it_is(root: Path) -> None:
+    listed = listing(root, a=(5, T0, ""), b=(6, T0, ""), c=(6, T0, ""), d=(5, T1, ""), e=(5, T0, ""))
+    files = rows_of("files", root, b={}, c={}, e={}, gone={})
+    errors = rows_of("errors", root, d={})
+    found = compare_listing(listed, files, errors, [root], limit=2)
+    assert names(found.new["uri"]) == ["a", "b"]
+    assert (names(found.changed), names(found.cleared), names(found.missing)) == (["b"], [], ["gone"])
+    assert (found.seen, found.known) == (3, 1)
+    whole = compare_listing(listed, files, errors, [root], limit=4)
+    assert (names(whole.new["uri"]), names(whole.cleared), whole.seen) == (["a", "b", "c", "d"], ["d"], 5)
+
+
+def test_where_the_size_is_not_known_the_time_decides(root: Path) -> None:
+    rows = {"x.parquet#0": (None, T0, ""), "x.parquet#1": (None, T1, ""), "x.parquet#2": (None, T0, "")}
+    files = rows_of("files", root, **{"x.parquet#0": {}, "x.parquet#1": {}})
+    errors = rows_of("errors", root, **{"x.parquet#2": {"bytes": None}})
+    found = compare_listing(listing(root, **rows), files, errors, [root])
+    assert names(found.new["uri"]) == names(found.changed) == ["x.parquet#1"]
+    assert (found.known, found.failed_before) == (1, 1)
+
+
+def test_what_was_not_selected_is_not_missing(root: Path) -> None:
+    uris = ["a.jpg", "b.png", "2019/c.jpg", "x.tar#d.jpg", "x.tar#e.png"]
+    files = rows_of("files", root, **{uri: {} for uri in uris})
+    errors = rows_of("errors", root, **{"f.jpg": {}, "g.png": {}})
+    selection = Selection(include=["*.jpg"], exclude=["2019"])
+    found = compare_listing(listing(root), files, errors, [root], selection=selection)
+    assert names(found.missing) == ["a.jpg", "x.tar#d.jpg"]
+    assert names(found.cleared) == ["f.jpg"]
+
+
+def test_what_lies_in_a_damaged_archive_is_not_missing(root: Path) -> None:
+    listed = listing(root, **{"x.tar": (9, T0, "truncated"), "x.tar#a.jpg": (5, T0, "")})
+    files = rows_of("files", root, **{"x.tar#a.jpg": {}, "x.tar#b.jpg": {}, "y.tar#c.jpg": {}})
+    assert names(compare_listing(listed, files, table_of("errors", []), [root]).missing) == ["y.tar#c.jpg"]
+
+
+def test_an_archive_as_source_holds_what_lies_in_it(root: Path) -> None:
+    (root / "x.tar").touch()
+    files = rows_of("files", root, **{"x.tar#b.jpg": {}, "y.tar#c.jpg": {}})
+    found = compare_listing(listing(root), files, table_of("errors", []), [root / "x.tar"])
+    assert names(found.missing) == ["x.tar#b.jpg"]
+
+
+def test_packed_copies_are_read_first_and_outlive_their_files(root: Path) -> None:
+    files = rows_of(
+        "files",
+        root,
+        a={"photo_id": "twice"},
+        b={"photo_id": "twice", "packed": "shards/s.parquet#10"},
+        c={"photo_id": "gone", "packed": "shards/s.parquet#9", "missing_since": T1},
+        d={"photo_id": "gone and failed", "packed": "shards/s.parquet#2", "missing_since": T1},
+        e={"photo_id": "not packed"},
+    )
+    errors = rows_of("errors", root, d={"photo_id": "gone and failed"})
+    pending = pending_photos(files, table_of("photos", []), errors, library="file:///library")
+    assert pending.select(["photo_id", "read_from"]).to_pylist() == [
+        {"photo_id": "gone", "read_from": "file:///library/shards/s.parquet#9"},
+        {"photo_id": "twice", "read_from": "file:///library/shards/s.parquet#10"},
+        {"photo_id": "not packed", "read_from": f"{root.as_uri()}/e"},
+    ]
+    assert names(pending["uri"]) == ["b", "c", "e"]
+    # Its error stays, or it would be tried again by every run.
+    assert names(compare_listing(listing(root), files, errors, [root]).cleared) == []
+
+
+def test_rows_of_a_parquet_file_come_in_order_of_their_numbers(root: Path) -> None:
+    uris = ["b.jpg", "a.parquet#10", "a.parquet#9", "a.tar#2.jpg", "a.tar#10.jpg", "a.parquet#100"]
+    files = rows_of("files", root, **{uri: {"photo_id": uri} for uri in uris})
+    pending = pending_photos(files, table_of("photos", []), table_of("errors", []))
+    expected = ["a.parquet#9", "a.parquet#10", "a.parquet#100", "a.tar#10.jpg", "a.tar#2.jpg", "b.jpg"]
+    assert pending["photo_id"].to_pylist() == expected
 
 
 def test_nothing_is_pending_in_an_empty_library() -> None:

@@ -6,14 +6,20 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from facepipe.errors import WrongUsageError
-from facepipe.library.scan_sources import ListedFile, _listed, list_files, list_sources, listed_table, scan_sources
+from facepipe.library.listed_files import ListedFile, listed, listed_table
+from facepipe.library.read_source import read_source
+from facepipe.library.scan_sources import list_files, list_sources, scan_sources
+from facepipe.library.selection import Selection
 from facepipe.library.uris import uri_to_path
 from facepipe.schemas import LISTED_FILE
+from tests.archives import write_parquet, write_tar
 
 
 def make(root: Path, *names: str) -> None:
@@ -46,9 +52,107 @@ def test_size_and_time_to_the_microsecond(tmp_path: Path) -> None:
     assert found.modified_at == datetime(2020, 9, 13, 12, 26, 40, 123456, tzinfo=UTC)
 
 
-def test_photos_that_cannot_be_read_yet_are_listed(tmp_path: Path) -> None:
-    make(tmp_path, "a.heic", "b.gif")
-    assert names(tmp_path, scan(tmp_path)) == ["a.heic", "b.gif"]
+def test_formats_of_phones_and_cameras_are_listed(tmp_path: Path) -> None:
+    photos = ["a.heic", "b.gif", "c.avif", "d.CR3", "e.nef", "f.dng", "g.JXL"]
+    make(tmp_path, *photos, "h.xmp", "i.thm")
+    assert names(tmp_path, scan(tmp_path)) == photos
+
+
+def test_films_are_counted_and_skipped(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "b.MP4", "sub/c.mov", "sub/.d.mov", "e.mts", "not/f.mkv")
+    write_tar(tmp_path / "x.tar", {"0.jpg": b"x", "1.webm": b"x"})
+    (tmp_path / "g.mp4").symlink_to("nowhere")
+    found = scan_sources([tmp_path, tmp_path / "b.MP4"], selection=Selection(exclude=["not"]))
+    assert [file.uri.rpartition("/")[2] for file in found] == ["a.jpg", "x.tar#0.jpg"]
+    assert found.videos_skipped == 4
+
+
+def test_members_of_tar_files_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    members = ["./0.jpg", "0.json", "0.cls", "a/1.PNG", ".hidden.jpg", "._0.jpg", ".git/2.jpg", "new\nline #.jpg"]
+    path = write_tar(tmp_path / "sub/x.tar", {name: name.encode() for name in members})
+    os.utime(path, ns=(0, 1_600_000_000_123_456_789))
+    found = scan(tmp_path)
+    expected = ["./0.jpg", "a/1.PNG", "new\nline #.jpg"]
+    assert [file.uri for file in found] == [f"{path.as_uri()}#{quote(name)}" for name in expected]
+    assert [file.bytes for file in found] == [len(name) for name in expected]
+    assert {file.modified_at for file in found} == {datetime(2020, 9, 13, 12, 26, 40, 123456, tzinfo=UTC)}
+    assert all(read_source(file.uri, 100).decode() == name for file, name in zip(found, expected, strict=True))
+    assert scan(path) == found  # a source itself
+    assert scan(tmp_path, path) == found
+
+
+def test_rows_of_parquet_files_are_listed_unread(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "x.parquet", [b"a", None, b"c" * 5000])
+    found = scan(tmp_path)
+    assert [file.uri for file in found] == [f"{path.as_uri()}#{row}" for row in range(3)]
+    assert {file.bytes for file in found} == {None}
+    assert {file.status for file in found} == {""}
+    assert scan(path) == found
+
+
+def test_archives_that_cannot_be_read_are_rows(tmp_path: Path) -> None:
+    whole = write_tar(tmp_path / "cut.tar", {"0.jpg": b"x" * 600, "1.jpg": b"y" * 600}).read_bytes()
+    (tmp_path / "cut.tar").write_bytes(whole[:2100])
+    (tmp_path / "text.parquet").write_text("text")
+    pq.write_table(pa.table({"name": ["a"]}), tmp_path / "names.parquet")
+    make(tmp_path, "packed.tar.gz", "packed.TGZ", "text.tar")
+    found = {file.uri.rpartition("/")[2]: file for file in scan(tmp_path)}
+    assert {name: file.status for name, file in found.items()} == {
+        "cut.tar#0.jpg": "",
+        "cut.tar": "truncated",
+        "text.parquet": "unreadable",
+        "names.parquet": "unsupported",
+        "packed.tar.gz": "unsupported",
+        "packed.TGZ": "unsupported",
+        "text.tar": "not_an_image",
+    }
+    assert found["cut.tar"].bytes == 2100
+    assert "pack it again without compression" in found["packed.TGZ"].message
+
+
+def test_selection_reaches_into_archives(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "b.png", "2019/c.jpg", "2019/raw/d.jpg")
+    write_tar(tmp_path / "x.tar", {"e.jpg": b"x", "f.png": b"x", "raw/g.jpg": b"x"})
+    write_parquet(tmp_path / "y.parquet", [b"x"])
+
+    def taken(include: Sequence[str] = (), exclude: Sequence[str] = ()) -> list[str]:
+        found = scan_sources([tmp_path], selection=Selection(include, exclude))
+        return [file.uri.removeprefix(f"{tmp_path.as_uri()}/") for file in found]
+
+    assert taken(include=["*.jpg"], exclude=["raw"]) == ["a.jpg", "x.tar#e.jpg", "2019/c.jpg"]
+    assert taken(include=["x.tar", "*.parquet"]) == ["x.tar#e.jpg", "x.tar#f.png", "x.tar#raw/g.jpg", "y.parquet#0"]
+    assert taken(exclude=["*.tar", "y.*", "2019"]) == ["a.jpg", "b.png"]
+
+
+def test_excluded_folders_are_not_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path, "a.jpg", "in/b.jpg", "in/out/c.jpg")
+    looked_into = []
+    real = os.scandir
+
+    def note(path: Any) -> Any:
+        looked_into.append(Path(path).name)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", note)
+    assert names(tmp_path, list(scan_sources([tmp_path], selection=Selection(exclude=["in/out"])))) == [
+        "a.jpg",
+        "in/b.jpg",
+    ]
+    assert looked_into == [tmp_path.name, "in"]
+
+
+def test_another_library_is_no_photo_album(tmp_path: Path) -> None:
+    make(
+        tmp_path,
+        "a.jpg",
+        "library/library.json",
+        "library/tables/b.jpg",
+        "library/report/c.jpg",
+        "no/library.json",
+        "no/d.jpg",
+    )
+    assert names(tmp_path, scan(tmp_path)) == ["a.jpg", "no/d.jpg"]
 
 
 def test_hidden_files_and_folders_are_skipped_at_every_level(tmp_path: Path) -> None:
@@ -172,7 +276,7 @@ def test_times_beyond_the_calendar_are_kept_as_its_end(tmp_path: Path) -> None:
     class Odd:
         st_mtime_ns, st_size = 2**70, 5
 
-    assert _listed(tmp_path / "a.jpg", Odd()).modified_at == datetime(9999, 12, 31, tzinfo=UTC)  # type: ignore[arg-type]
+    assert listed(tmp_path / "a.jpg", Odd()).modified_at == datetime(9999, 12, 31, tzinfo=UTC)  # type: ignore[arg-type]
     assert scan(tmp_path)[1].modified_at == datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 

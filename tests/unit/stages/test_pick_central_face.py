@@ -7,7 +7,7 @@ from facepipe.stages.pick_central_face import PickCentralFace, undetected_box
 from facepipe.stages.rows import arrays_of, flat_lists
 
 
-def detected(boxes: list[np.ndarray | None]) -> pa.Table:
+def detected(boxes: list[np.ndarray | None], landmarks: list[np.ndarray | None] | None = None) -> pa.Table:
     scores: list[np.ndarray | None] = [None if b is None else np.linspace(0.9, 0.8, len(b)) for b in boxes]
     n = len(boxes)
     return pa.table(
@@ -18,7 +18,7 @@ def detected(boxes: list[np.ndarray | None]) -> pa.Table:
             "height": pa.array([250] * n, pa.int32()),
             "boxes": flat_lists(boxes),
             "scores": flat_lists(scores),
-            "landmarks": flat_lists([None] * n),
+            "landmarks": flat_lists(landmarks or [None] * n),
         },
         schema=pa.schema([*schemas.STATUS, ("width", pa.int32()), ("height", pa.int32()), *schemas.DETECTED_FACES]),
     )
@@ -29,6 +29,15 @@ def test_the_face_nearest_the_centre_is_kept() -> None:
     picked = PickCentralFace(0.5).open()(detected([boxes]))
     np.testing.assert_allclose(arrays_of(picked["boxes"], 4)[0], [[90, 80, 160, 170]])
     np.testing.assert_allclose(arrays_of(picked["scores"], 1)[0], [[0.85]])
+
+
+def test_its_landmarks_stay_with_it() -> None:
+    boxes = np.array([[0, 0, 50, 60], [90, 80, 160, 170]])
+    landmarks = np.arange(20.0).reshape(2, 10)
+    picked = PickCentralFace(0.5).open()(detected([boxes, None], [landmarks, None]))
+    kept = arrays_of(picked["landmarks"], 10)
+    np.testing.assert_array_equal(kept[0], landmarks[1:])
+    assert len(kept[1]) == 0
 
 
 def test_faces_that_are_sure_go_first() -> None:

@@ -1,0 +1,91 @@
+"""`bench`: speed beside peers, measured in turns in one call."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from facepipe.cli.options import common_options, print_json
+
+Command = Callable[..., Any]
+
+
+def bench_options(command: Command) -> Command:
+    """Add what every benchmark takes: photos, how many, how often, with or without peers, beside the common options."""
+    command = click.option("--no-peers", is_flag=True, help="Measure this project alone.")(command)
+    command = click.option(
+        "--rounds", type=click.IntRange(1), default=5, show_default=True, help="Turns; the median counts."
+    )(command)
+    command = click.option("--limit", type=click.IntRange(1), metavar="N", help="Photos, evenly spaced in the folder.")(
+        command
+    )
+    command = click.option(
+        "--images",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="Photos (default: labelled ones in FACEPIPE_DATA).",
+    )(command)
+    return common_options(command)
+
+
+@click.group()
+def bench() -> None:
+    """Measure speed beside other projects: everyone does the same work, in turns, with equal threads and settings."""
+
+
+@bench.command()
+@bench_options
+def embed(**options: Any) -> None:
+    """Faces/s of the embedder beside facenet-pytorch's, same weights."""
+    from facepipe.benchmarks import compare
+
+    _show(compare.compare_embedding(*_common(options)), options["as_json"])
+
+
+@bench.command()
+@bench_options
+def detect(**options: Any) -> None:
+    """Photos/s of the detector beside facenet-pytorch's MTCNN, same weights and thresholds."""
+    from facepipe.benchmarks import compare
+
+    _show(compare.compare_detection(*_common(options)), options["as_json"])
+
+
+@bench.command()
+@click.option("--engine", type=click.Choice(["ray", "local"]), default="ray", show_default=True)
+@click.option("--megapixels", type=click.FloatRange(0.1, 200), help="Enlarge the photos to so many megapixels first.")
+@bench_options
+def extract(engine: Any, megapixels: float | None, **options: Any) -> None:
+    """Photos/s of `extract`, models loaded, beside its bare stages and others' plain loops."""
+    from facepipe.benchmarks import compare
+
+    _show(compare.compare_extraction(*_common(options), engine, megapixels), options["as_json"])
+
+
+@bench.command()
+@click.option("--megapixels", type=click.FloatRange(0.1, 200), default=24, show_default=True)
+@bench_options
+def decode(megapixels: float, **options: Any) -> None:
+    """Photos/s of decoding large JPEGs beside libjpeg-turbo at a reduced scale."""
+    from facepipe.benchmarks import compare
+
+    _show(compare.compare_decoding(*_common(options), megapixels), options["as_json"])
+
+
+def _common(options: dict[str, Any]) -> tuple[Path | None, int | None, int, Any, bool]:
+    return options["images"], options["limit"], options["rounds"], options["config"], not options["no_peers"]
+
+
+def _show(figures: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(figures)
+        return
+    unit = figures["unit"]
+    click.echo(f"{'facepipe':24} {figures['ours']:8.1f} {unit}")
+    for name, rate in figures["peers"].items():
+        click.echo(f"{name:24} {rate:8.1f} {unit}, facepipe is {figures['ratio'][name]:.2f} times as fast")
+    click.echo(
+        f"median of {figures['rounds']} rounds, {figures['items']} photos, {figures['threads']} threads, "
+        f"{figures['peak_memory_bytes'] / 1e6:,.0f} MB of memory at most"
+    )
