@@ -13,7 +13,10 @@ from PIL import Image
 
 from facepipe.errors import ErrorCode
 from facepipe.isolation.calls import IsolatedCalls
+from facepipe.library.library import Library
+from facepipe.library.uris import path_to_uri
 from tests.mutated_files import open_decoder, originals, write_mutated_files
+from tests.program import facepipe
 
 MAX_SIDE, MAX_PIXELS = 64, 1_000_000
 EXPECTED_CODES = {
@@ -78,6 +81,24 @@ def test_damaged_photos_end_as_photos_or_errors(decode: IsolatedCalls, tmp_path:
     print(f"seed {seed}: {dict(outcomes)}")
     assert outcomes["decoded"] > count / 10
     assert outcomes[ErrorCode.TRUNCATED] > count / 10
+
+
+def test_the_program_comes_through_damaged_photos(tmp_path: Path, weights: tuple[str, str]) -> None:
+    (tmp_path / "photos").mkdir()
+    paths = write_mutated_files(tmp_path / "photos", 200, seed=4)
+    library = tmp_path / "library"
+    outcome = facepipe(
+        *("run", tmp_path / "photos", "--library", library, "--engine", "local", "--json"),
+        *("--max-failed", "100%"),
+    )
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["photos_seen"] == len(paths)
+    tables = Library.open(library)
+    files, errors = (set(tables.read(name)["uri"].to_pylist()) for name in ("files", "errors"))
+    assert files | errors == {path_to_uri(path) for path in paths}
+    assert len(errors) == outcome.json["photos_failed"]
+    assert set(tables.read("errors")["code"].to_pylist()) <= {code.value for code in EXPECTED_CODES}
+    assert facepipe("check", "--library", library).code == 0
 
 
 def test_a_seed_repeats_its_files(tmp_path: Path) -> None:
