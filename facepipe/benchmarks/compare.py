@@ -93,7 +93,9 @@ def compare_decoding(
     """
     with tempfile.TemporaryDirectory(prefix="facepipe-bench-") as folder:
         work = _enlarged(images, limit, megapixels, config, Path(folder))
-        rivals: list[Contestant] = [peers.ReducedDecoding(work)] if beside else []
+        rivals: list[Contestant] = []
+        if beside:
+            rivals = [peers.ReducedDecoding(work, shrink=True), peers.ReducedDecoding(work, shrink=False)]
         return _figures("photos/s", work, [ours.Decoding(work), *rivals], rounds)
 
 

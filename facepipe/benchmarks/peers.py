@@ -124,10 +124,19 @@ class DlibLoop:
 
 @dataclass(frozen=True)
 class ReducedDecoding:
-    """libjpeg-turbo, as OpenCV holds it, at the smallest scale whose long side is no shorter than what we ask for."""
+    """libjpeg-turbo, as OpenCV holds it, at the smallest scale whose long side is no shorter than `decode.max_side`.
+
+    Attributes:
+        shrink: also average the pixels down to `decode.max_side`, as this project does; else they stay larger.
+    """
 
     work: Work
-    name: ClassVar[str] = "libjpeg-turbo (OpenCV)"
+    shrink: bool
+
+    @property
+    def name(self) -> str:
+        """Which of the two it is."""
+        return "libjpeg-turbo, shrunk" if self.shrink else "libjpeg-turbo"
 
     def open(self) -> Round:
         """Return a round: each photo's pixels."""
@@ -135,8 +144,17 @@ class ReducedDecoding:
 
         flags = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
         flags[8] = cv2.IMREAD_REDUCED_COLOR_8
+        limit_threads(self.work.threads)
         files = list(self._files(flags))
-        return timed(lambda: [cv2.imdecode(data, flag) for data, flag in files])
+
+        def decode(data: np.ndarray, flag: int) -> np.ndarray:
+            pixels = np.asarray(cv2.imdecode(data, flag))
+            share = self.work.config.decode.max_side / max(pixels.shape[:2])
+            if self.shrink and share < 1:
+                pixels = cv2.resize(pixels, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+            return pixels
+
+        return timed(lambda: [decode(data, flag) for data, flag in files])
 
     def _files(self, flags: dict[int, int]) -> Iterator[tuple[np.ndarray, int]]:
         for path in self.work.paths:

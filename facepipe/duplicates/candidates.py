@@ -10,7 +10,7 @@ Hashes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-RADIUS = 31  # bits; resized, recompressed and reformatted copies differ in at most 16, unrelated photos in about 128
+RADIUS = 31  # bits; copies differ in a dozen at most (docs/duplicates.md), unrelated photos in about 128
 MOST_CANDIDATES = 64
 QUERIES_AT_ONCE = 1024
 EXHAUSTIVE_COMPARISONS = 2_000_000_000  # about 4 s of one core; beyond that a hash index is faster

@@ -17,7 +17,7 @@ def perceptual_hash(pixels: npt.NDArray[np.uint8]) -> bytes:
 
     Departs from the paper: the photo is averaged down to 64 x 64 first, in place of a tent filter over all its pixels
     and 64 x 64 points of that. The average is the same at whatever scale the photo was decoded: copies at a quarter of
-    the size then differ in at most 16 bits of 256, in place of 36.
+    the size then differ in at most 12 bits of 256, in place of some 40.
 
     Args:
         pixels: (H, W, 3) uint8 RGB, upright, at any scale, at least one pixel.

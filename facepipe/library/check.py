@@ -78,7 +78,7 @@ def check_logs_are_whole(library: Library) -> Problems:
         if version < noted:
             yield (
                 f"the log of the table {table!r} ends with entry {version}, but had reached {noted} when the last run "
-                "ended: its newest entries are lost, and with them the rows they named"
+                "ended: its newest entries and the rows they named are lost, restore its folder from a backup"
             )
 
 

@@ -75,10 +75,14 @@ class Committer:
         first = next(iter(TABLES))
         for attempt in range(ATTEMPTS):
             tables = {name: open_table(storage, name) for name in TABLES}
+            times = []
             for name, table in tables.items():
-                refuse_lost_files(storage, name, list_data_files(table))
+                files = list_data_files(table)
+                refuse_lost_files(storage, name, files)
+                times += [file.modification_time for file in files]
             epoch = 1 + max(epoch_of(table) for table in tables.values())
             committer = cls(storage, epoch, tables)
+            committer._last_time = max(times, default=0)
             try:
                 committer._write(first, Change())
             except (DeltaError, OSError) as error:
@@ -182,7 +186,8 @@ class Committer:
     def _next_time(self) -> int:
         """Return the time in milliseconds since 1970, later than any given before.
 
-        So the log alone tells which faces were there when people were grouped, whatever the workers' clocks say.
+        So the log alone tells which faces were there when people were grouped, whatever the workers' clocks say and
+        whichever machine ran before.
         """
         self._last_time = max(time.time_ns() // 1_000_000, self._last_time + 1)
         return self._last_time

@@ -24,7 +24,7 @@ def compact(writer: Writer) -> None:
     Raises:
         LibraryError: a table is damaged, the disk is full, or another run has taken over; all rows are as they were.
     """
-    grouped_at = max((file.modification_time for file in writer.data_files("assignments")), default=0)
+    grouped_at = writer.grouped_at()
     for table in TABLES:
         files = writer.data_files(table)
         # `check` asks which faces were there when people were last grouped: older and newer ones don't mix.

@@ -15,6 +15,7 @@ def recover(writer: Writer) -> None:
     """
     drop_orphan_faces(writer)
     drop_resolved_errors(writer)
+    drop_unfinished_lineage(writer)
     drop_unnamed_shards(writer)
 
 
@@ -31,6 +32,13 @@ def drop_resolved_errors(writer: Writer) -> None:
     if len(failed):
         done = pc.unique(writer.read("photos", ["photo_id"])["photo_id"])
         writer.delete("errors", "photo_id", failed.filter(pc.is_in(failed, value_set=done)))
+
+
+def drop_unfinished_lineage(writer: Writer) -> None:
+    """Drop what a grouping said became of people, where it died before it committed `assignments`, which come last."""
+    grouped_at = writer.grouped_at()
+    late = {file for file in writer.data_files("lineage") if file.modification_time > grouped_at}
+    writer.remove_files("lineage", late)
 
 
 def drop_unnamed_shards(writer: Writer) -> None:

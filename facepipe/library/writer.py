@@ -4,7 +4,7 @@ Rows never go by a predicate, which Delta would keep in its log, but by replacin
 tables change, the order is such that what lies between is merely not known yet, and is done again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -108,6 +108,23 @@ class Writer:
     def data_files(self, table: str) -> list[DataFile]:
         """Return a table's committed files, oldest first."""
         return self._committer.data_files(table)
+
+    def grouped_at(self) -> int:
+        """Return when people were last grouped, in the log's milliseconds; 0: never.
+
+        The log alone tells which rows came before and which after: commits have ever later times.
+        """
+        return max((file.modification_time for file in self.data_files("assignments")), default=0)
+
+    def remove_files(self, table: str, files: Set[DataFile]) -> None:
+        """Drop files with all their rows, in one commit; none of them there, no commit."""
+
+        def plan(present: list[DataFile]) -> Change | None:
+            going = [file for file in present if file in files]
+            return Change(remove=going) if going else None
+
+        if files:
+            self._committer.commit(table, plan)
 
     def merge_files(self, table: str, files: Sequence[DataFile]) -> None:
         """Put some of a table's files into one, in one commit; where one of them has gone meanwhile, none."""

@@ -47,7 +47,7 @@ class InceptionResNetBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return activations of the input's shape."""
         residual = self.project(torch.cat([branch(x) for branch in self.branches], dim=1))  # (B, channels, H, W)
-        x = x + self.scale * residual
+        x = torch.add(x, residual, alpha=self.scale)  # one pass over memory where `x + scale * residual` takes two
         return F.relu(x, inplace=True) if self.relu else x
 
 

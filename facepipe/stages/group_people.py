@@ -40,6 +40,12 @@ def grouping_inputs(faces: pa.Table, keepers: Mapping[str, str], config: GroupCo
     return digest.hexdigest()
 
 
+def same_people(assignments: pa.Table, others: pa.Table) -> bool:
+    """Return whether two tables `assignments` give the same faces to the same people, in whatever order."""
+    columns = ["face_id", "person_id"]
+    return bool(assignments.select(columns).sort_by("face_id").equals(others.select(columns).sort_by("face_id")))
+
+
 def settings_of(config: GroupConfig) -> GroupingSettings:
     """Return the grouping's settings."""
     return GroupingSettings(

@@ -67,17 +67,6 @@ def test_quality_is_fitted_and_judged(data: Path, weights: tuple[str, str], tmp_
     assert sum(row["faces"] for row in own.json["calibration"]) == 12 - own.json["undetected"]
 
 
-def test_too_few_people_are_one_sentence(data: Path, weights: tuple[str, str], tmp_path: Path) -> None:
-    image = next((data / "lfw-train" / "images").glob("*/*.jpg"))
-    (tmp_path / "images" / "one").mkdir(parents=True)
-    shutil.copy(image, tmp_path / "images" / "one" / "one_0001.jpg")
-    done = facepipe("models", "quality", tmp_path / "q", "--images", tmp_path / "images", "--engine", "local")
-    assert done.code == 2
-    assert "too small" in done.err
-    assert "Traceback" not in done.err
-    assert not (tmp_path / "q").exists()
-
-
 @pytest.mark.long
 def test_quality_foretells_matches_on_other_people(data: Path, weights: tuple[str, str]) -> None:
     folder = data / "lfw-dev"

@@ -203,13 +203,17 @@ def disk(folder: Path, size: int) -> Iterator[Callable[[str], None]]:
     mount = shutil.which("mount")
     if mount is None or os.geteuid() != 0:
         pytest.skip("only root may mount a small disk")
+
+    def remount(options: str) -> None:
+        subprocess.run([mount, "-o", f"remount,{options}", folder], check=True)
+
     made = subprocess.run(
         [mount, "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, text=True, check=False
     )
     if made.returncode:
         pytest.skip(f"a small disk can't be mounted here: {made.stderr.strip()}")
     try:
-        yield lambda options: subprocess.run([mount, "-o", f"remount,{options}", folder], check=True) and None
+        yield remount
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
 

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -215,3 +216,33 @@ def test_an_older_run_cannot_disturb_the_newer_one(tmp_path: Path) -> None:
         older.replace("people", table_of("people", []))
     assert check(library) == []
     assert_equal_libraries(undisturbed, library)
+
+
+def lineage_of(run_id: str) -> pa.Table:
+    return table_of("lineage", [{"run_id": run_id, "new_person_id": "ada", "faces": 2, "kind": "new"}])
+
+
+def test_lineage_counts_once_its_assignments_are_there(tmp_path: Path) -> None:
+    """Whether or not the run went on to be recorded."""
+    library = fresh(tmp_path, "library")
+    with library.writer("killed before its assignments") as writer:
+        writer.append("lineage", lineage_of("1"))
+    with library.writer("killed after its assignments") as writer:
+        assert library.read("lineage").num_rows == 0
+        writer.append("lineage", lineage_of("2"))
+        group(library, writer)
+    with library.writer("killed before its assignments") as writer:
+        writer.append("lineage", lineage_of("3"))
+    with library.writer("next"):
+        assert library.read("lineage")["run_id"].to_pylist() == ["2"]
+
+
+def test_times_in_the_log_grow_from_machine_to_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = fresh(tmp_path, "library")
+    with library.writer("on a machine whose clock is right") as writer:
+        group(library, writer)
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now - 3_600 * 10**9)
+    with library.writer("on one whose clock is an hour late") as writer:
+        writer.append("lineage", lineage_of("1"))
+        assert library.data_files("lineage")[0].modification_time > writer.grouped_at()

@@ -41,10 +41,11 @@ def test_no_data_is_wrong_usage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 def test_crops_are_the_central_part(tmp_path: Path) -> None:
     pixels = np.zeros((250, 300, 3), np.uint8)
-    pixels[62:188, 87:213] = 255
+    pixels[61:189, 86:214] = 255  # 126 x 126 px and the one around that the filter reaches
     Image.fromarray(pixels).save(tmp_path / "0.png")
     crops = Work((tmp_path / "0.png",), Config(), 1).crops
-    assert (crops.shape, crops.dtype) == ((1, 160, 160, 3), np.uint8)
+    assert crops.shape == (1, 160, 160, 3)
+    assert crops.dtype == np.uint8
     assert crops.min() == 255
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from facepipe.clustering.knn import nearest_neighbors
+from facepipe.clustering.knn import nearest_among, nearest_neighbors
 from facepipe.errors import FacepipeError
 
 
@@ -43,6 +43,17 @@ def test_same_vectors_are_neighbours_but_never_a_face_of_itself() -> None:
 def test_equally_near_ones_come_in_order_of_their_rows() -> None:
     embeddings = np.eye(8, dtype=np.float32)
     assert nearest_neighbors(embeddings, 7).ids[3].tolist() == [0, 1, 2, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("queries_at_once", [1, 7, 1000])
+def test_the_nearest_among_others_equal_the_sorted_table_of_cosines(queries_at_once: int) -> None:
+    queries, embeddings = unit_vectors(20, seed=1), unit_vectors(50)
+    nearest = nearest_among(queries, embeddings, 5, queries_at_once)
+    cosines = queries.astype(np.float64) @ embeddings.T.astype(np.float64)
+    assert (nearest.ids == np.argsort(-cosines, axis=1)[:, :5]).all()
+    assert np.allclose(nearest.similarities, -np.sort(-cosines, axis=1)[:, :5], atol=1e-6)
+    assert nearest_among(queries, embeddings[:3], 5).ids.shape == (20, 3)
+    assert nearest_among(queries, embeddings[:0], 5).ids.shape == (20, 0)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, 2.0])

@@ -84,6 +84,15 @@ def test_boxes_beyond_the_photo_are_seen_as_far_as_they_lie_in_it() -> None:
     np.testing.assert_allclose(beyond.brightness, inner.brightness)
 
 
+def test_a_box_that_hardly_moves_measures_as_it_did() -> None:
+    image = picture()
+    for edge in (40.0, 40.5):
+        near = np.array([[edge - 1e-3, edge, 200, 220], [edge + 1e-3, edge, 200, 220]])
+        look = look_at_faces(image, near)
+        np.testing.assert_allclose(look.sharpness[0], look.sharpness[1], atol=1e-3)
+        np.testing.assert_allclose(look.noise[0], look.noise[1], atol=2e-3)
+
+
 def test_slivers_and_single_pixels_are_measured() -> None:
     image = picture()
     look = look_at_faces(image, np.array([[0.0, 0, 1, 256], [10.2, 10.2, 10.9, 10.9]]))

@@ -76,13 +76,11 @@ def test_landmarks_come_as_five_x_then_five_y() -> None:
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("shape", [(1, 3, 2, 3), (2, 10, 7, 8), (1, 28, 22, 9), (3, 5, 10, 11), (1, 1, 3, 3)])
+@pytest.mark.parametrize("shape", [(2, 10, 7, 8), (1, 28, 22, 9), (3, 5, 10, 11), (1, 1, 3, 3)])
 @pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_pooling_equals_torch(shape: tuple[int, ...], size: int, memory_format: torch.memory_format) -> None:
     maps = torch.randn(shape).to(memory_format=memory_format)
-    if min(shape[2:]) < size:
-        pytest.skip("the window is larger than the maps")
     before = maps.clone()
     torch.testing.assert_close(max_pool(maps, size), F.max_pool2d(maps, size, 2, ceil_mode=True), rtol=0, atol=0)
     torch.testing.assert_close(maps, before, rtol=0, atol=0)
@@ -90,6 +88,5 @@ def test_pooling_equals_torch(shape: tuple[int, ...], size: int, memory_format: 
 
 def test_pooling_passes_gradients_on() -> None:
     maps = torch.randn(1, 2, 5, 6, requires_grad=True)
-    max_pool(maps, 3).sum().backward()
-    assert maps.grad is not None
-    assert maps.grad.sum() == 12  # one for each window of 2 channels, 2 rows and 3 columns
+    (gradient,) = torch.autograd.grad(max_pool(maps, 3).sum(), maps)
+    assert gradient.sum() == 12  # one for each window of 2 channels, 2 rows and 3 columns

@@ -27,12 +27,13 @@ def test_a_failed_file_is_one_row() -> None:
 def test_a_failed_content_is_a_row_for_each_file_that_is_there() -> None:
     files = pa.table(
         {
-            "uri": ["file:///a", "file:///copy", "file:///gone", "file:///other"],
-            "photo_id": ["x", "x", "x", "y"],
-            "bytes": pa.array([7, 7, 7, 9], pa.int64()),
-            "modified_at": pa.array([AT] * 4, schemas.TIME),
-            "media_type": ["image/jpeg"] * 4,
-            "missing_since": pa.array([None, None, AT, None], schemas.TIME),
+            "uri": ["file:///a", "file:///copy", "file:///gone", "file:///packed", "file:///other"],
+            "photo_id": ["x", "x", "x", "x", "y"],
+            "bytes": pa.array([7, 7, 7, 7, 9], pa.int64()),
+            "modified_at": pa.array([AT] * 5, schemas.TIME),
+            "media_type": ["image/jpeg"] * 5,
+            "missing_since": pa.array([None, None, AT, AT, None], schemas.TIME),
+            "packed": pa.array([None, None, None, "shards/a.parquet#0", None], pa.string()),
         }
     )
     rows = pa.table(
@@ -44,7 +45,7 @@ def test_a_failed_content_is_a_row_for_each_file_that_is_there() -> None:
         }
     )
     failed = failures(rows, "extract", files)
-    assert sorted(failed["uri"].to_pylist()) == ["file:///a", "file:///copy"]
+    assert sorted(failed["uri"].to_pylist()) == ["file:///a", "file:///copy", "file:///packed"]
     assert set(failed["bytes"].to_pylist()) == {7}
     rows = rows.set_column(2, "status", pa.array(["vanished", ""]))
     assert failures(rows, "extract", files)["uri"].to_pylist() == ["file:///a"]  # the copy is tried next time
