@@ -57,6 +57,7 @@ class EmbedConfig(Section):
     model: str = Field("facenet-casia-webface", description="its weights, by name in `facepipe models list`")
     centre: bool = Field(True, description="subtract the model's mean embedding, where it has one")
     mirror: bool = Field(False, description="average with the mirrored face: slower, a little more accurate")
+    precision: Literal["auto", "float32"] = Field("auto", description="auto: shorter numbers where hardware has them")
 
 
 class GroupConfig(Section):

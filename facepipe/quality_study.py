@@ -124,11 +124,12 @@ def evaluate_quality(
         seed: of what is done to the photos.
 
     Returns:
-        `rank_correlation` with the similarity to the original; `false_non_match` of pairs of two copies, and
-        `false_match` of two people's copies, at the threshold of originals, for each share rejected; `calibration`.
+        `rank_correlation` with the similarity to the original. `false_non_match`: of a copy with the original of the
+        pair's other photo; `false_match`: of copies of two people; both at the threshold at which one in a thousand
+        pairs of two people's originals match, for each share of the worst copies (or pairs) left out. `calibration`.
 
     Raises:
-        WrongUsageError: a photo of a pair is missing, or the pairs can't be read.
+        WrongUsageError: a photo of a pair is missing, the pairs can't be read, or no face is found on them.
     """
     pairs = read_pairs(pairs_file)
     same = np.flatnonzero(pairs.same)
@@ -142,16 +143,17 @@ def evaluate_quality(
     kept = (copies.embeddings * originals.embeddings[copies.photo]).sum(axis=1)  # similarity to the original
     ways = {"quality": quality(copies.measures), **{name: copies.measures[name] for name in ("score", "sharpness")}}
 
-    place = {named[originals.photo[original]]: row for row, original in enumerate(copies.photo)}
-    both = [
-        (place[pairs.left[row]], place[pairs.right[row]])
-        for row in same
-        if {pairs.left[row], pairs.right[row]} <= place.keys()
-    ]
-    mates = np.array(both)
-    others = np.stack(np.triu_indices(len(copies.photo), 1), axis=1)
-    others = others[shown[copies.photo[others[:, 0]]] != shown[copies.photo[others[:, 1]]]]
-    similarities = copies.embeddings @ copies.embeddings.T
+    original_of = {named[photo]: row for row, photo in enumerate(originals.photo)}
+    copy_of = {named[originals.photo[original]]: row for row, original in enumerate(copies.photo)}
+    ends = [pair for row in same for pair in ((pairs.left[row], pairs.right[row]), (pairs.right[row], pairs.left[row]))]
+    mates = np.array([(copy_of[one], original_of[two]) for one, two in ends if one in copy_of and two in original_of])
+    if not len(mates):
+        raise WrongUsageError(f"no pair of {pairs_file} has a face on both photos")
+    missed = (copies.embeddings[mates[:, 0]] * originals.embeddings[mates[:, 1]]).sum(axis=1) < threshold
+    first, second = np.triu_indices(len(copies.photo), 1)
+    strangers = shown[copies.photo[first]] != shown[copies.photo[second]]
+    first, second = first[strangers], second[strangers]
+    mistaken = (copies.embeddings @ copies.embeddings.T)[first, second] >= threshold
     survival = match_survival(copies.embeddings, copies.photo, shown, originals.embeddings, threshold)
     return {
         "photos": len(shown),
@@ -159,11 +161,10 @@ def evaluate_quality(
         "threshold": threshold,
         "rank_correlation": {name: rank_correlation(values, kept) for name, values in ways.items()},
         "false_non_match": {
-            name: errors_after_reject(values[mates].min(axis=1), similarities[tuple(mates.T)] < threshold, REJECTED)
-            for name, values in ways.items()
+            name: errors_after_reject(values[mates[:, 0]], missed, REJECTED) for name, values in ways.items()
         },
         "false_match": {
-            name: errors_after_reject(values[others].min(axis=1), similarities[tuple(others.T)] >= threshold, REJECTED)
+            name: errors_after_reject(np.minimum(values[first], values[second]), mistaken, REJECTED)
             for name, values in ways.items()
         },
         "calibration": calibration(ways["quality"], survival),

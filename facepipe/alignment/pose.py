@@ -9,7 +9,7 @@ Floats = npt.NDArray[np.float64]
 
 # The mean face behind the detector's five landmarks: x to the image's right, y down, z away from the camera, in a
 # unit in which the eyes are 62 apart (millimetres, for an adult). Found by rigid factorisation (Tomasi and Kanade,
-# "Shape and motion from image streams under orthography", IJCV 1992, section 3) of the landmarks on 783 photos of
+# "Shape and motion from image streams under orthography", IJCV 1992, section 3) of the landmarks on 795 photos of
 # lfw-train and their mirror images; turned so that the mean face of these photos looks straight at the camera.
 MEAN_FACE = np.array(
     [

@@ -15,10 +15,11 @@ from facepipe.benchmarks.contest import Round, timed
 from facepipe.benchmarks.work import Work, limit_threads
 from facepipe.config import Config
 from facepipe.detectors.mtcnn import MTCNN
-from facepipe.embedders.facenet import FaceNet
+from facepipe.embedders.embedder import Embedder
 from facepipe.imaging.decode import decode_photo
 from facepipe.library.library import Library
 from facepipe.runtime.engine import Engine, EngineName, create_engine
+from facepipe.stages.embed_faces import load_embedder
 
 OURS = "facepipe"
 
@@ -144,5 +145,5 @@ def _detector(config: Config) -> MTCNN:
     return MTCNN.load(min_face=config.detect.min_face, thresholds=config.detect.thresholds, factor=config.detect.factor)
 
 
-def _embedder(config: Config) -> FaceNet:
-    return FaceNet.load(config.embed.model, centre=config.embed.centre, mirror=config.embed.mirror)
+def _embedder(config: Config) -> Embedder:
+    return load_embedder(config.embed)

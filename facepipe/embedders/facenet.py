@@ -8,6 +8,7 @@ numbers instead of 128, and a fixed mean embedding is subtracted before the fina
 """
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from facepipe.errors import FacepipeError, WeightsError
 from facepipe.models.cache import load_weights
 from facepipe.models.inception_resnet_v1 import DIMENSION, INPUT_SIZE, InceptionResNetV1
 from facepipe.models.mean import mean_embedding
+from facepipe.models.split_bfloat16 import has_tiles
+
+Precision = Literal["auto", "float32"]
 
 # Crops in one pass: enough to fill the device, little enough to bound memory (2 MB a crop and pass on the CPU).
 BATCH = {"cpu": 32, "cuda": 256}
@@ -39,19 +43,30 @@ class FaceNet:
     alignment = "box"
 
     def __init__(
-        self, network: InceptionResNetV1, mean: np.ndarray | None = None, *, device: str = "cpu", mirror: bool = False
+        self,
+        network: InceptionResNetV1,
+        mean: np.ndarray | None = None,
+        *,
+        device: str = "cpu",
+        mirror: bool = False,
+        precision: Precision = "auto",
     ) -> None:
         """Move a network to its device.
 
         Args:
             network: with its weights loaded.
             mean: (512,) float32, or None.
-            device: `cpu`, or `cuda` (with an index, if need be), where the network runs in half precision.
+            device: `cpu`, or `cuda` (with an index, if need be).
             mirror: embed each crop and its mirror image, and add their raw outputs.
+            precision: `auto` takes half precision on CUDA and bfloat16 on a processor with matrix tiles.
         """
         self._device = torch.device(device)
-        self._dtype = torch.float16 if self._device.type == "cuda" else torch.float32
-        self._network = network.eval().to(self._device, self._dtype).to(memory_format=torch.channels_last)
+        exact = precision == "float32"
+        self._dtype = torch.float16 if self._device.type == "cuda" and not exact else torch.float32
+        if self._device.type == "cpu" and not exact and has_tiles():
+            self._network = network.to(memory_format=torch.channels_last).on_tiles()
+        else:
+            self._network = network.eval().to(self._device, self._dtype).to(memory_format=torch.channels_last)
         self._mean = None if mean is None else torch.from_numpy(mean.copy()).to(self._device)
         self._mirror = mirror
 
@@ -63,6 +78,7 @@ class FaceNet:
         *,
         mirror: bool = False,
         centre: bool = True,
+        precision: Precision = "auto",
     ) -> "FaceNet":
         """Return an embedder with the weights of a model in the cache.
 
@@ -71,6 +87,7 @@ class FaceNet:
             device: `cpu` or `cuda`; None: `cuda` where there is one.
             mirror: see the constructor.
             centre: subtract the model's mean embedding, where it has one.
+            precision: see the constructor.
 
         Raises:
             WeightsError: the weights are missing, corrupt, or of another architecture.
@@ -82,7 +99,8 @@ class FaceNet:
             network.load_state_dict(load_weights(model))
         except RuntimeError as error:
             raise WeightsError(f"the model {model!r} is no Inception-ResNet-v1, which FaceNet needs") from error
-        return cls(network, mean_embedding(model) if centre else None, device=device, mirror=mirror)
+        mean = mean_embedding(model) if centre else None
+        return cls(network, mean, device=device, mirror=mirror, precision=precision)
 
     def embed(self, crops: np.ndarray) -> np.ndarray:
         """Return the embeddings, (N, 512) float32, each of unit length, in the crops' order; (0, 512) for none.

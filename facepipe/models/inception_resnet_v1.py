@@ -9,10 +9,13 @@ trained that are used here (facenet, models 20180402-114759 and 20180408-102900)
 """
 
 from collections import OrderedDict
+from copy import deepcopy
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from facepipe.models.split_bfloat16 import split_convolutions
 
 INPUT_SIZE = 160
 DIMENSION = 512
@@ -46,7 +49,8 @@ class InceptionResNetBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return activations of the input's shape."""
-        residual = self.project(torch.cat([branch(x) for branch in self.branches], dim=1))  # (B, channels, H, W)
+        inner = x.to(self.project.weight.dtype)
+        residual = self.project(torch.cat([branch(inner) for branch in self.branches], dim=1))  # (B, channels, H, W)
         x = torch.add(x, residual, alpha=self.scale)  # one pass over memory where `x + scale * residual` takes two
         return F.relu(x, inplace=True) if self.relu else x
 
@@ -60,7 +64,8 @@ class Reduction(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the branches' activations side by side, pooling last."""
-        return torch.cat([*(branch(x) for branch in self.branches), F.max_pool2d(x, 3, stride=2)], dim=1)
+        inner = x.to(next(self.parameters()).dtype)
+        return torch.cat([*(branch(inner) for branch in self.branches), F.max_pool2d(x, 3, stride=2)], dim=1)
 
 
 def stem() -> nn.Sequential:
@@ -132,7 +137,10 @@ def inception_resnet_c(scale: float = 0.20, relu: bool = True) -> InceptionResNe
 
 
 class InceptionResNetV1(nn.Module):
-    """Faces become 512 numbers each; weights are random until a state dict is loaded."""
+    """Faces become 512 numbers each; weights are random until a state dict is loaded.
+
+    Blocks may compute in shorter numbers than the stream that they add to, which has the bottleneck's type.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -146,6 +154,16 @@ class InceptionResNetV1(nn.Module):
         )
         self.bottleneck = nn.Linear(1792, DIMENSION)
 
+    def on_tiles(self) -> "InceptionResNetV1":
+        """Return a copy for inference on a processor's matrix tiles, in bfloat16 but for the stream between blocks.
+
+        The stem's weights are split in two: rounded, they would make three quarters of the embeddings' error.
+        """
+        network = deepcopy(self).eval().bfloat16()
+        network.stem = split_convolutions(self.stem, ConvReLU)
+        network.bottleneck.float().load_state_dict(self.bottleneck.state_dict())
+        return network
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the raw embeddings, not yet of unit length.
 
@@ -153,9 +171,9 @@ class InceptionResNetV1(nn.Module):
             images: (B, 3, 160, 160) floating point, RGB, (x - 127.5) / 128.
 
         Returns:
-            (B, 512) of the images' type; (0, 512) for none.
+            (B, 512) of the bottleneck's type; (0, 512) for none.
         """
-        x = self.stem(images)  # (B, 256, 17, 17)
+        x = self.stem(images).to(self.bottleneck.weight.dtype)  # (B, 256, 17, 17)
         x = self.inception_resnet_a(x)
         x = self.reduction_a(x)  # (B, 896, 8, 8)
         x = self.inception_resnet_b(x)

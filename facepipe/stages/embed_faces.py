@@ -34,7 +34,7 @@ class EmbedFaces:
 
 def load_embedder(embed: EmbedConfig) -> Embedder:
     """Return the embedder that the settings name, its weights loaded."""
-    return FaceNet.load(embed.model, mirror=embed.mirror, centre=embed.centre)
+    return FaceNet.load(embed.model, mirror=embed.mirror, centre=embed.centre, precision=embed.precision)
 
 
 def _embed(table: pa.Table, embedder: Embedder) -> pa.Table:

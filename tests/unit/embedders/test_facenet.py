@@ -8,9 +8,11 @@ from PIL import Image
 
 from facepipe.embedders import facenet
 from facepipe.embedders.embedder import Embedder
-from facepipe.embedders.facenet import FaceNet
+from facepipe.embedders.facenet import FaceNet, Precision
 from facepipe.errors import FacepipeError, WeightsError
 from facepipe.models.inception_resnet_v1 import InceptionResNetV1
+
+PRECISIONS: tuple[Precision, Precision] = ("float32", "auto")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,8 @@ def test_equals_the_slow_twin(
         if centred:
             vector = vector - mean
         expected.append(vector / np.linalg.norm(vector))
-    embeddings = FaceNet(network, mean if centred else None, mirror=mirror).embed(crops)
+    embedder = FaceNet(network, mean if centred else None, mirror=mirror, precision="float32")
+    embeddings = embedder.embed(crops)
     np.testing.assert_allclose(embeddings, np.stack(expected), atol=2e-5)
     assert embeddings.dtype == np.float32
 
@@ -126,6 +129,13 @@ def central_crop(path: Path) -> np.ndarray:
     with Image.open(path) as photo:
         face = photo.convert("RGB").crop((62, 62, 188, 188)).resize((160, 160), Image.Resampling.BILINEAR)
     return np.asarray(face)
+
+
+def test_shorter_numbers_hardly_move_an_embedding(data: Path, facenet_weights: str) -> None:
+    photos = sorted((data / "lfw-dev" / "images").glob("*/*_0001.jpg"))[::40]
+    crops = np.stack([central_crop(path) for path in photos])
+    exact, fast = (FaceNet.load(facenet_weights, device="cpu", precision=name).embed(crops) for name in PRECISIONS)
+    assert (exact * fast).sum(axis=1).min() > 0.9999
 
 
 def test_photos_of_one_person_lie_closer(data: Path, facenet_weights: str) -> None:

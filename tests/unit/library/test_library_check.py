@@ -1,5 +1,6 @@
 """A sound library passes; each kind of damage is named."""
 
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from facepipe.library.commits import Change
 from facepipe.library.data_files import DataFile
 from facepipe.library.library import Library
 from facepipe.library.writer import Writer
-from facepipe.schemas import FACES
+from facepipe.schemas import FACES, TABLES
 from tests.library_rows import (
     DIMENSION,
     error_rows,
@@ -27,6 +28,8 @@ from tests.library_rows import (
     table_of,
     write_batch,
 )
+
+SEED = 20240921
 
 
 def test_a_sound_library_has_no_problems(library: Library) -> None:
@@ -207,3 +210,51 @@ def test_a_lost_table_is_named(library: Library) -> None:
     shutil.rmtree(Path(library.location, "tables", "lineage"))
     (problem,) = check(library)
     assert "lost its table 'lineage'" in problem
+
+
+def test_a_flipped_bit_is_named_or_harmless(library: Library) -> None:
+    print(f"seed {SEED}")
+    draw = random.Random(SEED)
+    sound = {name: library.read(name) for name in TABLES}
+    paths = sorted(Path(library.location).glob("tables/*/*.parquet"))
+    named = 0
+    for _ in range(60):
+        path = draw.choice(paths)
+        content = path.read_bytes()
+        damaged, bit = bytearray(content), draw.randrange(8 * len(content))
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        if check(library):
+            named += 1
+        else:  # in what no reader looks at, such as the name of the program that wrote the file
+            assert all(library.read(name).equals(rows) for name, rows in sound.items()), f"{path}: bit {bit}"
+        path.write_bytes(content)
+    assert named > 20
+    assert check(library) == []
+
+
+def log_entries(library: Library, table: str) -> list[Path]:
+    return sorted(Path(library.location, "tables", table, "_delta_log").glob("*.json"))
+
+
+def test_a_log_that_lost_its_newest_entries_is_named(library: Library) -> None:
+    with library.writer("run") as writer:
+        writer.append("runs", table_of("runs", [{"run_id": "1"}]))
+    assert check(library) == []
+    log_entries(library, "decisions")[-1].unlink()
+    (problem,) = check(library)
+    assert "the log of the table 'decisions' ends with entry 1, but had reached 2" in problem
+
+
+def test_an_empty_log_entry_is_named(library: Library) -> None:
+    entry = log_entries(library, "errors")[-1]
+    entry.write_bytes(b"")
+    (problem,) = check(library)
+    assert f"the log entry tables/errors/_delta_log/{entry.name} is empty" in problem
+
+
+def test_a_damaged_log_is_named_once(library: Library) -> None:
+    log_entries(library, "runs")[-1].write_bytes(b"nonsense")
+    (problem,) = check(library)
+    assert "the log of the table 'runs'" in problem
+    assert "\n" not in problem
