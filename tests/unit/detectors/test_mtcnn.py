@@ -96,7 +96,7 @@ def test_batch_mates_change_nothing(untrained: MTCNN) -> None:
 def test_small_passes_give_the_same_faces(untrained: MTCNN, monkeypatch: pytest.MonkeyPatch) -> None:
     images = [noise(60, 80, 1), noise(60, 80, 2)]
     expected = untrained.detect(images)
-    monkeypatch.setattr(untrained, "_pixels_at_once", 1500)
+    monkeypatch.setattr(MTCNN, "_pixels_at_once", 1500)
     monkeypatch.setattr(untrained, "_crops_at_once", 3)
     for few, many in zip(untrained.detect(images), expected, strict=True):
         assert_same(few, many)
