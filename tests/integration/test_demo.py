@@ -35,7 +35,7 @@ def test_three_people_turned_photos_and_copies(demo_home: Path, monkeypatch: pyt
     assert (first.json["people"], first.json["photos_failed"], first.json["duplicate_groups"]) == (
         EXPECTED_PEOPLE,
         0,
-        1,
+        4,
     )
 
     library = Library.open(demo_home / "demo" / "library")
