@@ -14,7 +14,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from facepipe.errors import ErrorCode, PhotoError
-from facepipe.library.read_source import check_size, opened
+from facepipe.library.hostile_files import check_size, opened
 from facepipe.library.uris import uri_to_path
 
 PREFERRED = ("image", "bytes", "jpg", "jpeg", "png", "webp", "content", "data")

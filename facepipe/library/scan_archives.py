@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from facepipe.errors import ErrorCode, PhotoError
+from facepipe.library.hostile_files import opened
 from facepipe.library.listed_files import ListedFile, modified_at
 from facepipe.library.parquet_rows import open_parquet
 from facepipe.library.photo_names import is_photo_name, is_video_name
-from facepipe.library.read_source import opened
 from facepipe.library.tar_members import COMPRESSED_ADVICE, SPARSE_ADVICE, decoded, scan_tar
 from facepipe.library.uris import entry_uri, path_to_uri
 
