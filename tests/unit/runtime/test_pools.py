@@ -12,6 +12,7 @@ def test_without_a_gpu_one_pool_takes_every_core() -> None:
     assert [stage.name for stage in fused[0]] == [
         "read_photos",
         "detect_faces",
+        "measure_faces",
         "align_faces",
         "embed_faces",
         "write_faces",
