@@ -22,11 +22,11 @@ from facepipe.evaluation.copies import make_copies
 from facepipe.evaluation.dedup import ORIGINAL, EvaluatedFile, evaluate_groups, false_pairs
 from facepipe.evaluation.detection import LEAST_HEIGHTS, evaluate_detections
 from facepipe.evaluation.lfw import read_pairs, verify
-from facepipe.library.scan_sources import list_files, list_sources
-from facepipe.library.uris import path_to_uri, uri_to_path
 from facepipe.runtime.batches import cut, handed_at
 from facepipe.runtime.engine import Engine
 from facepipe.runtime.progress import show_progress
+from facepipe.sources.scan_sources import list_files, list_sources
+from facepipe.sources.uris import path_to_uri, uri_to_path
 from facepipe.stage import Stage, check_chain
 from facepipe.stages.align_faces import AlignFaces
 from facepipe.stages.detect_faces import DetectFaces

@@ -19,11 +19,8 @@ import pyarrow.compute as pc
 from facepipe.config import Config
 from facepipe.library.compaction import compact
 from facepipe.library.library import Library
-from facepipe.library.listed_files import listed_table
 from facepipe.library.pending import Comparison, compare_listing, pending_photos
 from facepipe.library.run_record import RunRecord, Step, last_inputs
-from facepipe.library.scan_sources import scan_sources
-from facepipe.library.selection import EVERYTHING, Selection
 from facepipe.library.shards import cut_by_bytes, packed_root, with_known_places
 from facepipe.library.writer import Writer
 from facepipe.models.cache import home
@@ -33,6 +30,9 @@ from facepipe.runtime.engine import Engine
 from facepipe.runtime.interruption import held_back
 from facepipe.runtime.progress import show_progress
 from facepipe.schemas import TABLES
+from facepipe.sources.listed_files import listed_table
+from facepipe.sources.scan_sources import scan_sources
+from facepipe.sources.selection import EVERYTHING, Selection
 from facepipe.stage import Stage, check_chain
 from facepipe.stages.align_faces import AlignFaces
 from facepipe.stages.detect_faces import DetectFaces

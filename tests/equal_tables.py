@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from facepipe.library.library import Library
-from facepipe.library.uris import path_to_uri
 from facepipe.schemas import TABLES, TIME
+from facepipe.sources.uris import path_to_uri
 
 BOX_PX = 0.05
 LANDMARK_PX = 0.2

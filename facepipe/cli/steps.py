@@ -134,9 +134,9 @@ def carry_out(command: str, options: Mapping[str, Any], sources: Sequence[str] |
     """
     from facepipe import pipeline
     from facepipe.library.library import Library
-    from facepipe.library.scan_sources import resolve_sources
     from facepipe.runtime.engine import create_engine
     from facepipe.runtime.interruption import ending_cleanly
+    from facepipe.sources.scan_sources import resolve_sources
 
     resolve_sources(sources or [])  # before a library is made for a source that isn't there
     location = options["library"]
@@ -163,8 +163,8 @@ def _chosen_models(config: Config, detector: str | None, embedder: str | None) -
 
 
 def _choice(options: Mapping[str, Any]) -> Any:
-    from facepipe.library.selection import Selection
     from facepipe.pipeline import Choice
+    from facepipe.sources.selection import Selection
 
     return Choice(
         Selection(options.get("include", ()), options.get("exclude", ())),

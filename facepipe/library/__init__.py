@@ -1,1 +1,1 @@
-"""The library: tables of what is known, made safe against kills and second runs, and scans of what is new."""
+"""The library: tables of what is known, made safe against kills and second runs, and what they leave to do."""

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facepipe.errors import ErrorCode
-from facepipe.library.scan_archives import path_inside
-from facepipe.library.scan_sources import resolve_sources
-from facepipe.library.selection import EVERYTHING, Selection
-from facepipe.library.uris import path_to_uri, split_uri, uri_to_path
 from facepipe.schemas import PENDING_PHOTO
+from facepipe.sources.scan_archives import path_inside
+from facepipe.sources.scan_sources import resolve_sources
+from facepipe.sources.selection import EVERYTHING, Selection
+from facepipe.sources.uris import path_to_uri, split_uri, uri_to_path
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from facepipe.library.storage import Storage, first_line
-from facepipe.library.uris import path_to_uri
+from facepipe.sources.uris import path_to_uri
 
 FOLDER = "shards"
 ROW_GROUP_BYTES = 16 << 20  # what reading one photo costs at most, beside a photo that is larger itself

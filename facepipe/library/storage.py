@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import pyarrow.fs as pafs
 
 from facepipe.errors import LibraryError, WrongUsageError
-from facepipe.library.uris import uri_to_path
+from facepipe.sources.uris import uri_to_path
 
 LONGEST_LINE = 200
 _SYSTEM_ERROR = re.compile(r"\(os error (\d+)\)")

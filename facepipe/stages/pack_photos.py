@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from facepipe import schemas
 from facepipe.errors import ErrorCode, PhotoError
-from facepipe.library.read_source import read_source
 from facepipe.library.shards import Shard, cut_by_bytes, open_shard
 from facepipe.library.storage import Storage
+from facepipe.sources.read_source import read_source
 from facepipe.stage import Resources
 from facepipe.stages.rows import healthy, with_columns
 

@@ -15,7 +15,7 @@ from facepipe.errors import ErrorCode, PhotoError
 from facepipe.imaging.dates import date_in_name
 from facepipe.imaging.decode import check_header, decode_photo
 from facepipe.isolation.child import Call, Payload
-from facepipe.library.read_source import read_source
+from facepipe.sources.read_source import read_source
 
 
 def open_identifier(max_bytes: int, max_pixels: int) -> Call:

@@ -10,8 +10,8 @@ import pytest
 from facepipe.demo_album import EXPECTED_PEOPLE, make_album
 from facepipe.errors import FacepipeError
 from facepipe.library.library import Library
-from facepipe.library.uris import uri_to_path
 from facepipe.models.cache import weights_path
+from facepipe.sources.uris import uri_to_path
 from tests.program import facepipe
 
 

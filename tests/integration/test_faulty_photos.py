@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from facepipe.library.library import Library
-from facepipe.library.uris import uri_to_path
+from facepipe.sources.uris import uri_to_path
 from tests.program import PROGRAM, environment, facepipe
 
 SABOTAGE = Path(__file__).parent.parent / "sabotage"

@@ -14,7 +14,7 @@ from PIL import Image
 from facepipe.errors import ErrorCode
 from facepipe.isolation.calls import IsolatedCalls
 from facepipe.library.library import Library
-from facepipe.library.uris import path_to_uri
+from facepipe.sources.uris import path_to_uri
 from tests.mutated_files import open_decoder, originals, write_mutated_files
 from tests.program import facepipe
 

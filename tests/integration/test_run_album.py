@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pytest
 
 from facepipe.library.library import Library
-from facepipe.library.uris import uri_to_path
+from facepipe.sources.uris import uri_to_path
 from tests.equal_tables import assert_equal_libraries
 from tests.program import Outcome, facepipe, job
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from facepipe.library.check import check
 from facepipe.library.library import Library
 from facepipe.library.pending import compare_listing, pending_photos
-from facepipe.library.scan_sources import scan_sources
-from facepipe.library.uris import path_to_uri, uri_to_path
 from facepipe.library.writer import Writer
 from facepipe.schemas import LISTED_FILE
+from facepipe.sources.scan_sources import scan_sources
+from facepipe.sources.uris import path_to_uri, uri_to_path
 from tests.library_rows import MODIFIED, error_rows, face_ids_of, file_rows, photo_id_of, table_of, uri_of, write_batch
 
 FACES = {"a": 2, "b": 1, "c": 0, "d": 3, "e": 1, "f": 2}

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from facepipe.library.pending import compare_listing, pending_photos
-from facepipe.library.selection import Selection
 from facepipe.schemas import LISTED_FILE
+from facepipe.sources.selection import Selection
 from tests.library_rows import table_of
 
 T0 = datetime(2021, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)

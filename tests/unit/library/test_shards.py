@@ -16,10 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facepipe.errors import PhotoError
-from facepipe.library import parquet_rows, shards
+from facepipe.library import shards
 from facepipe.library.check import check
 from facepipe.library.library import Library
-from facepipe.library.read_source import read_source
 from facepipe.library.shards import (
     cut_by_bytes,
     find_broken_places,
@@ -29,6 +28,8 @@ from facepipe.library.shards import (
     with_known_places,
 )
 from facepipe.library.storage import Storage
+from facepipe.sources import parquet_rows
+from facepipe.sources.read_source import read_source
 from tests.library_rows import photo_id_of, table_of
 
 
@@ -97,7 +98,7 @@ def test_in_an_object_store_only_old_shards_are_removed(tmp_path: Path, monkeypa
     filesystem = pafs.SubTreeFileSystem(str(tmp_path), pafs.LocalFileSystem())
     monkeypatch.setattr(Storage, "open_filesystem", lambda _: (filesystem, "bucket/library"))
     opener = SimpleNamespace(from_uri=lambda uri: (filesystem, uri.removeprefix("s3://")))
-    monkeypatch.setattr("facepipe.library.parquet_rows.pafs", SimpleNamespace(FileSystem=opener))
+    monkeypatch.setattr("facepipe.sources.parquet_rows.pafs", SimpleNamespace(FileSystem=opener))
     storage = Storage("s3://bucket/library")
     (tmp_path / "bucket/library/shards").mkdir(parents=True)
     (named,), (old,), (new,) = (pack(storage, [data]) for data in (b"a", b"b", b"c"))

@@ -8,8 +8,8 @@ from PIL import Image
 
 from facepipe import schemas
 from facepipe.config import DecodeConfig
-from facepipe.library.uris import path_to_uri
 from facepipe.runtime.stage_group import StageGroup
+from facepipe.sources.uris import path_to_uri
 from facepipe.stage import check_chain
 from facepipe.stages.find_duplicates import compare_stages
 from tests.drawn_photos import draw_scene

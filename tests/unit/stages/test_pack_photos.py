@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from facepipe.library.read_source import read_source
+from facepipe.sources.read_source import read_source
 from facepipe.stages.pack_photos import PackPhotos
 
 

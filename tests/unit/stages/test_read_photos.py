@@ -16,7 +16,7 @@ from facepipe import schemas
 from facepipe.config import DecodeConfig
 from facepipe.duplicates.hashing import perceptual_hash
 from facepipe.imaging.decode import decode_photo
-from facepipe.library.scan_sources import list_files
+from facepipe.sources.scan_sources import list_files
 from facepipe.stages.identify_files import IdentifyFiles
 from facepipe.stages.pixels import photos_of
 from facepipe.stages.read_photos import ReadPhotos

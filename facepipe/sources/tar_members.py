@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from facepipe.errors import ErrorCode, PhotoError
-from facepipe.library.hostile_files import check_size, opened
-from facepipe.library.photo_names import is_photo_name
+from facepipe.sources.hostile_files import check_size, opened
+from facepipe.sources.photo_names import is_photo_name
 
 BLOCK = 512
 INDEXED_ARCHIVES = 4  # kept a process

@@ -14,8 +14,8 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from facepipe.errors import ErrorCode, PhotoError
-from facepipe.library.hostile_files import check_size, opened
-from facepipe.library.uris import uri_to_path
+from facepipe.sources.hostile_files import check_size, opened
+from facepipe.sources.uris import uri_to_path
 
 PREFERRED = ("image", "bytes", "jpg", "jpeg", "png", "webp", "content", "data")
 OPEN_FILES = 2  # kept a process

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from facepipe.errors import ErrorCode, PhotoError
-from facepipe.library.hostile_files import opened
-from facepipe.library.listed_files import ListedFile, modified_at
-from facepipe.library.parquet_rows import open_parquet
-from facepipe.library.photo_names import is_photo_name, is_video_name
-from facepipe.library.tar_members import COMPRESSED_ADVICE, SPARSE_ADVICE, decoded, scan_tar
-from facepipe.library.uris import entry_uri, path_to_uri
+from facepipe.sources.hostile_files import opened
+from facepipe.sources.listed_files import ListedFile, modified_at
+from facepipe.sources.parquet_rows import open_parquet
+from facepipe.sources.photo_names import is_photo_name, is_video_name
+from facepipe.sources.tar_members import COMPRESSED_ADVICE, SPARSE_ADVICE, decoded, scan_tar
+from facepipe.sources.uris import entry_uri, path_to_uri
 
 # The name in the archive, and the row; None for what is to be said of the archive itself.
 Entry = tuple[str | None, ListedFile]

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from facepipe.errors import ErrorCode, PhotoError
-from facepipe.library import parquet_rows
-from facepipe.library.parquet_rows import image_column, open_parquet, read_row
+from facepipe.sources import parquet_rows
+from facepipe.sources.parquet_rows import image_column, open_parquet, read_row
 from tests.archives import write_hugging_face_parquet, write_parquet
 
 STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])

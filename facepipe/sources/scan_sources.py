@@ -10,17 +10,17 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from facepipe.errors import WrongUsageError
-from facepipe.library.listed_files import ListedFile, failed, listed, listed_table
-from facepipe.library.photo_names import (
+from facepipe.sources.listed_files import ListedFile, failed, listed, listed_table
+from facepipe.sources.photo_names import (
     is_compressed_tar_name,
     is_parquet_name,
     is_photo_name,
     is_tar_name,
     is_video_name,
 )
-from facepipe.library.scan_archives import Entry, list_compressed, list_parquet, list_tar
-from facepipe.library.selection import EVERYTHING, Selection
-from facepipe.library.uris import uri_to_path
+from facepipe.sources.scan_archives import Entry, list_compressed, list_parquet, list_tar
+from facepipe.sources.selection import EVERYTHING, Selection
+from facepipe.sources.uris import uri_to_path
 
 Inode = tuple[int, int]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from facepipe.errors import ErrorCode, PhotoError
-from facepipe.library.tar_members import BLOCK, MOST_EXTENDED_HEADER, TarContents, read_member, scan_tar
+from facepipe.sources.tar_members import BLOCK, MOST_EXTENDED_HEADER, TarContents, read_member, scan_tar
 from tests.archives import write_tar
 
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]

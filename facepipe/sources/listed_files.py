@@ -10,8 +10,8 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from facepipe.errors import ErrorCode
-from facepipe.library.uris import path_to_uri
 from facepipe.schemas import LISTED_FILE
+from facepipe.sources.uris import path_to_uri
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)

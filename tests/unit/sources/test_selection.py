@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facepipe.library.selection import Selection
+from facepipe.sources.selection import Selection
 
 
 @pytest.mark.parametrize(

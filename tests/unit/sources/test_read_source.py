@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from facepipe.errors import ErrorCode, PhotoError, WrongUsageError
-from facepipe.library.read_source import read_source
-from facepipe.library.uris import entry_uri, path_to_uri, split_uri
+from facepipe.sources.read_source import read_source
+from facepipe.sources.uris import entry_uri, path_to_uri, split_uri
 from tests.archives import write_parquet, write_tar
 
 
@@ -60,7 +60,7 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
 def test_the_process_that_decodes_need_not_load_arrow_for_files_and_members(tmp_path: Path) -> None:
     path = write_tar(tmp_path / "x.tar", {"a.jpg": b"x"})
     code = (
-        "import sys; from facepipe.library.read_source import read_source; read_source(sys.argv[1], 9); "
+        "import sys; from facepipe.sources.read_source import read_source; read_source(sys.argv[1], 9); "
         "print(sorted({'pyarrow', 'deltalake', 'torch'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", code, f"{path.as_uri()}#a.jpg"]

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from facepipe.errors import WrongUsageError
-from facepipe.library.listed_files import ListedFile, listed, listed_table
-from facepipe.library.read_source import read_source
-from facepipe.library.scan_sources import list_files, list_sources, scan_sources
-from facepipe.library.selection import Selection
-from facepipe.library.uris import uri_to_path
 from facepipe.schemas import LISTED_FILE
+from facepipe.sources.listed_files import ListedFile, listed, listed_table
+from facepipe.sources.read_source import read_source
+from facepipe.sources.scan_sources import list_files, list_sources, scan_sources
+from facepipe.sources.selection import Selection
+from facepipe.sources.uris import uri_to_path
 from tests.archives import write_parquet, write_tar
 
 

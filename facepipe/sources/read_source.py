@@ -5,9 +5,9 @@ Nothing heavy is imported here: the process that decodes photos starts with this
 
 import os
 
-from facepipe.library.hostile_files import check_size, opened
-from facepipe.library.photo_names import is_parquet_name, is_tar_name
-from facepipe.library.uris import split_uri, uri_to_path
+from facepipe.sources.hostile_files import check_size, opened
+from facepipe.sources.photo_names import is_parquet_name, is_tar_name
+from facepipe.sources.uris import split_uri, uri_to_path
 
 
 def read_source(uri: str, max_bytes: int) -> bytes:
@@ -28,12 +28,12 @@ def read_source(uri: str, max_bytes: int) -> bytes:
     """
     shard, entry = split_uri(uri)
     if entry is not None and is_parquet_name(shard):
-        from facepipe.library.parquet_rows import read_row
+        from facepipe.sources.parquet_rows import read_row
 
         return read_row(shard, entry, max_bytes)
     path = uri_to_path(shard)
     if entry is not None and is_tar_name(path.name):
-        from facepipe.library.tar_members import read_member
+        from facepipe.sources.tar_members import read_member
 
         return read_member(path, entry, max_bytes)
     with opened(path) as descriptor:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from facepipe.errors import WrongUsageError
-from facepipe.library.uris import path_to_uri, uri_to_path
+from facepipe.sources.uris import path_to_uri, uri_to_path
 
 
 @pytest.mark.parametrize(
