@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import psutil
 
 from facepipe.errors import FacepipeError
+from facepipe.runtime.progress import show_progress
 
 SAMPLE_SECONDS = 0.2
 
@@ -68,12 +69,15 @@ def hold_contest(contestants: Sequence[Contestant], rounds: int, threads: int) -
     results = {contestant.name: Result() for contestant in contestants}
     with ExitStack() as stack:
         lanes = [stack.enter_context(_lane(contestant, threads)) for contestant in contestants]
+        progress = stack.enter_context(show_progress("bench", "turns", len(lanes) * (rounds + 1)))
         for lane in lanes:
             _answer(lane)
+            progress.advance(1)
         for _ in range(rounds):
             for lane in lanes:
                 lane.pipe.send("go")
                 seconds, memory = _answer(lane)
+                progress.advance(1)
                 result = results[lane.name]
                 result.seconds.append(seconds)
                 result.peak_memory = max(result.peak_memory, memory)

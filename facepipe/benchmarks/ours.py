@@ -3,7 +3,9 @@
 import hashlib
 import tempfile
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import ClassVar
 
@@ -135,7 +137,7 @@ class Extraction:
 
 def _extract_seconds(photos: Path, location: str, engine: Engine, config: Config) -> float:
     library = Library.create_or_open(f"{location}/library")
-    with pipeline.open_job(library, engine, config, "bench") as job:
+    with redirect_stderr(StringIO()), pipeline.open_job(library, engine, config, "bench") as job:  # hides its progress
         pipeline.ingest(job, [str(photos)])
         pipeline.extract(job)
     return job.record.steps["extract"].seconds

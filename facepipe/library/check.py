@@ -209,6 +209,19 @@ def check_embeddings(library: Library) -> Problems:
         yield f"photos were extracted with different embedders: {', '.join(embedders)}"
 
 
+def check_duplicates(library: Library) -> Problems:
+    """Each file is in one group of copies at most; a group has two files or more, of which one is the keeper."""
+    copies = library.read("duplicates", ["uri", "group_id", "keeper"])
+    yield from _name(_repeated(copies["uri"]), "uri", "more than one row in duplicates")
+    known = library.read("files", ["uri"])["uri"]
+    yield from _name(_lacking(copies["uri"], known), "uri", "a row in duplicates but none in files")
+    kept = copies.append_column("kept", copies["keeper"].cast(pa.int64()))
+    groups = kept.group_by("group_id").aggregate([("kept", "sum"), ("kept", "count")])
+    alone = pc.less(groups["kept_count"], 2)
+    yield from _name(groups["group_id"].filter(alone), "group_id", "fewer than two files")
+    yield from _name(groups["group_id"].filter(pc.not_equal(groups["kept_sum"], 1)), "group_id", "not one keeper")
+
+
 def check_packed(library: Library) -> Problems:
     """Every packed photo that `files` names is there."""
     yield from find_broken_places(library.storage, library.read("files", ["packed"])["packed"])
@@ -224,6 +237,7 @@ INVARIANTS: Sequence[Callable[[Library], Problems]] = (
     check_people,
     check_files_succeed_or_fail,
     check_embeddings,
+    check_duplicates,
     check_packed,
 )
 

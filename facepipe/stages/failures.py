@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 from facepipe import schemas
 from facepipe.errors import ErrorCode
 
-OF_THE_FILE = [ErrorCode.UNREADABLE.value, ErrorCode.VANISHED.value]  # its content may be read elsewhere
+# The content may well be read from another file: this one is closed, gone, or on a mount that doesn't answer.
+OF_THE_FILE = [code.value for code in (ErrorCode.UNREADABLE, ErrorCode.VANISHED, ErrorCode.TIMEOUT)]
 
 
 def failures(rows: pa.Table, stage: str, files: pa.Table | None = None) -> pa.Table:

@@ -26,6 +26,7 @@ from tests.library_rows import (
     photo_id_of,
     photo_rows,
     table_of,
+    uri_of,
     write_batch,
 )
 
@@ -145,6 +146,36 @@ DAMAGES: dict[str, tuple[Callable[[Writer], None], str]] = {
         "different embedders",
     ),
 }
+
+
+def copies(*files: tuple[str, str, bool]) -> pa.Table:
+    return table_of(
+        "duplicates", [{"group_id": group, "uri": uri_of(name), "keeper": kept} for name, group, kept in files]
+    )
+
+
+def test_groups_of_copies_with_one_keeper_are_sound(library: Library) -> None:
+    with library.writer("dedup") as writer:
+        rows = copies(("a", "1", True), ("b", "1", False), ("c", "2", False), ("d", "2", True))
+        writer.replace("duplicates", rows)
+    assert check(library) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        (copies(("a", "1", True), ("b", "1", True)), "group_id 1: not one keeper"),
+        (copies(("a", "1", False), ("b", "1", False)), "group_id 1: not one keeper"),
+        (copies(("a", "1", True)), "group_id 1: fewer than two files"),
+        (copies(("a", "1", True), ("b", "1", False), ("c", "2", True), ("a", "2", False)), "more than one row in dup"),
+        (copies(("a", "1", True), ("unknown", "1", False)), "a row in duplicates but none in files"),
+    ],
+)
+def test_unsound_groups_of_copies_are_named(library: Library, rows: pa.Table, sentence: str) -> None:
+    with library.writer("damage") as writer:
+        writer.replace("duplicates", rows)
+    (problem,) = check(library)
+    assert sentence in problem
 
 
 @pytest.mark.parametrize("name", DAMAGES)

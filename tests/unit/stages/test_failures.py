@@ -47,5 +47,6 @@ def test_a_failed_content_is_a_row_for_each_file_that_is_there() -> None:
     failed = failures(rows, "extract", files)
     assert sorted(failed["uri"].to_pylist()) == ["file:///a", "file:///copy", "file:///packed"]
     assert set(failed["bytes"].to_pylist()) == {7}
-    rows = rows.set_column(2, "status", pa.array(["vanished", ""]))
-    assert failures(rows, "extract", files)["uri"].to_pylist() == ["file:///a"]  # the copy is tried next time
+    for code in ("unreadable", "vanished", "timeout"):  # the copy is tried next time
+        rows = rows.set_column(2, "status", pa.array([code, ""]))
+        assert failures(rows, "extract", files)["uri"].to_pylist() == ["file:///a"]
