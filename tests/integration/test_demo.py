@@ -9,7 +9,7 @@ import pytest
 
 from facepipe.demo_album import EXPECTED_PEOPLE, make_album
 from facepipe.errors import FacepipeError
-from facepipe.library.library import Library
+from facepipe.library.library import FORMAT, Library
 from facepipe.models.cache import weights_path
 from facepipe.sources.uris import uri_to_path
 from tests.program import facepipe
@@ -38,7 +38,7 @@ def test_three_people_turned_photos_and_copies(demo_home: Path, monkeypatch: pyt
         4,
     )
 
-    library = Library.open(demo_home / "demo" / "library")
+    library = Library.open(demo_home / "demo" / f"library-{FORMAT}")
     names: dict[str, list[str]] = defaultdict(list)
     for row in library.read("files").to_pylist():
         names[row["photo_id"]].append(
