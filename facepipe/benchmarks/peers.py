@@ -40,10 +40,20 @@ def require(*modules: str) -> None:
 
 @dataclass(frozen=True)
 class FacenetPytorchEmbedding:
-    """InceptionResnetV1 on crops that lie in memory: standardised, stacked and passed through in batches."""
+    """InceptionResnetV1 on crops that lie in memory: standardised, stacked and passed through in batches.
+
+    Attributes:
+        work: whose crops.
+        batch: crops in one pass; 1 is how its quick start calls it.
+    """
 
     work: Work
-    name: ClassVar[str] = FACENET_PYTORCH
+    batch: int = BATCH
+
+    @property
+    def name(self) -> str:
+        """Which of the two ways of calling it this is."""
+        return FACENET_PYTORCH if self.batch > 1 else f"{FACENET_PYTORCH}, face by face"
 
     def open(self) -> Round:
         """Return a round: one embedding for each crop."""
@@ -52,10 +62,10 @@ class FacenetPytorchEmbedding:
         crops = torch.from_numpy(self.work.crops)
 
         def embed_all() -> None:
-            for start in range(0, len(crops), BATCH):
-                embed((crops[start : start + BATCH].permute(0, 3, 1, 2).float() - 127.5) / 128)
+            for start in range(0, len(crops), self.batch):
+                embed((crops[start : start + self.batch].permute(0, 3, 1, 2).float() - 127.5) / 128)
 
-        embed(crops[:BATCH].permute(0, 3, 1, 2).float())
+        embed(crops[: self.batch].permute(0, 3, 1, 2).float())
         return timed(embed_all)
 
 
