@@ -243,7 +243,17 @@ def group(job: Job) -> None:
         if step.inputs != last_inputs(library.read("runs"), "group"):
             photos = library.read("photos", GROUPED_PHOTO_COLUMNS)
             people, assignments = library.read("people"), library.read("assignments")
-            grouped = group_people(faces, photos, keepers, people, assignments, job.config.group, job.record.run_id)
+            grouped = group_people(
+                faces,
+                photos,
+                keepers,
+                people,
+                assignments,
+                job.config.group,
+                job.record.run_id,
+                job.engine.open_search,
+            )
+            step.measured = grouped.search
             if not same_people(grouped.assignments, assignments):
                 writer.append("lineage", grouped.lineage)
             for name in ("neighbors", "people", "assignments"):

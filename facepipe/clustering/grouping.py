@@ -11,7 +11,8 @@ from facepipe.clustering.average_linkage import split_by_average_linkage
 from facepipe.clustering.condensed_tree import labels_at_distance, single_linkage_tree
 from facepipe.clustering.constraints import numbered_by_first_face, without_single_photo_groups
 from facepipe.clustering.knn import Neighbors, nearest_neighbors
-from facepipe.clustering.mst import minimum_spanning_forest, mutual_reachability
+from facepipe.clustering.mst import minimum_spanning_forest, mutual_reachability, similarity_at
+from facepipe.clustering.neighbor_search import OpenSearch, one_shard, search_neighbors
 
 Embeddings = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -47,11 +48,15 @@ class Grouping(NamedTuple):
         labels: (N,) int64, the person of each face, numbered in order of their first faces; -1 for unassigned.
         probabilities: (N,) float32, how sure a face's person is, 0 to 1; 0 for unassigned.
         neighbors: nearest faces of all N faces.
+        recall: the share of close neighbours that the search found, measured on a sample; 1 where it was exhaustive.
+        probes: lists of similar faces that it searched for each; 0 where it was exhaustive.
     """
 
     labels: Ints
     probabilities: npt.NDArray[np.float32]
     neighbors: Neighbors
+    recall: float = 1.0
+    probes: int = 0
 
 
 def group_faces(
@@ -59,6 +64,7 @@ def group_faces(
     photo_index: Ints,
     settings: GroupingSettings | None = None,
     votes: Bools | None = None,
+    open_search: OpenSearch = one_shard,
 ) -> Grouping:
     """Return a person for each face: on at least two photos, at most once on each.
 
@@ -70,6 +76,7 @@ def group_faces(
         settings: defaults where None.
         votes: (N,) bool, which faces may form people; the others (faces of poor quality, faces on copies of a photo
             that is already counted) can only join one afterwards. All vote where it is None.
+        open_search: how lists of very many faces are searched: in this process, or elsewhere.
 
     Raises:
         FacepipeError: an embedding is not finite or not of unit length.
@@ -84,7 +91,7 @@ def group_faces(
             nearest_neighbors(embeddings, 1),
         )
     order = canonical_order(embeddings, photo_index, votes)
-    grouped = _group_in_order(embeddings[order], photo_index[order], votes[order], settings)
+    grouped = _group_in_order(embeddings[order], photo_index[order], votes[order], settings, open_search)
     return _in_rows_of_caller(grouped, order)
 
 
@@ -98,9 +105,12 @@ def canonical_order(embeddings: Embeddings, photo_index: Ints, votes: Bools) -> 
     return np.lexsort((votes, photo_index, rank.ravel()))
 
 
-def _group_in_order(embeddings: Embeddings, photo_index: Ints, votes: Bools, settings: GroupingSettings) -> Grouping:
+def _group_in_order(
+    embeddings: Embeddings, photo_index: Ints, votes: Bools, settings: GroupingSettings, open_search: OpenSearch
+) -> Grouping:
     count = len(embeddings)
-    neighbors = nearest_neighbors(embeddings, settings.neighbors)
+    close = similarity_at(settings.link_distance)
+    neighbors, recall, probes = search_neighbors(embeddings, settings.neighbors, close, open_search=open_search)
     edges = mutual_reachability(neighbors, settings.min_samples, _may_link(neighbors, photo_index, votes))
     tree = single_linkage_tree(minimum_spanning_forest(edges, count), count)
     candidates = labels_at_distance(tree, settings.link_distance, settings.max_candidate)
@@ -109,7 +119,7 @@ def _group_in_order(embeddings: Embeddings, photo_index: Ints, votes: Bools, set
     people = attach_faces(
         embeddings, photo_index, people, loose=~votes, neighbors=neighbors, attach_distance=settings.attach_distance
     )
-    return Grouping(people, membership_probabilities(embeddings, people), neighbors)
+    return Grouping(people, membership_probabilities(embeddings, people), neighbors, recall, probes)
 
 
 def _may_link(neighbors: Neighbors, photo_index: Ints, votes: Bools) -> Bools:
@@ -124,4 +134,4 @@ def _in_rows_of_caller(grouped: Grouping, order: Ints) -> Grouping:
     place[order] = np.arange(len(order))  # where each of the caller's faces stands in canonical order
     neighbors = Neighbors(order[grouped.neighbors.ids[place]], grouped.neighbors.similarities[place])
     labels = numbered_by_first_face(grouped.labels[place])
-    return Grouping(labels, grouped.probabilities[place], neighbors)
+    return grouped._replace(labels=labels, probabilities=grouped.probabilities[place], neighbors=neighbors)

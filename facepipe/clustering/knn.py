@@ -56,7 +56,7 @@ def nearest_neighbors(embeddings: Embeddings, k: int, queries_at_once: int = QUE
         found, found_ids = faiss.knn(
             embeddings[block], embeddings, k + 1, metric=faiss.METRIC_INNER_PRODUCT
         )  # (B, k+1)
-        ids[block], similarities[block] = _without_self(found_ids, found, start)
+        ids[block], similarities[block] = without_self(found_ids, found, np.arange(start, start + len(found)))
     return Neighbors(ids, similarities)
 
 
@@ -104,14 +104,19 @@ def check_unit_length(embeddings: Embeddings) -> None:
         )
 
 
-def _without_self(
-    ids: npt.NDArray[np.int64], similarities: npt.NDArray[np.float32], first: int
+def without_self(
+    ids: npt.NDArray[np.int64], similarities: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Return results (B, k) of (B, k + 1), the query itself left out: face `first + b` in row b."""
-    rows = np.arange(len(ids))[:, None]  # (B, 1)
+    """Return results (B, k) of (B, k + 1), the queries themselves left out, nearest first, equally near ones by id.
+
+    Args:
+        ids: (B, k + 1) what was found.
+        similarities: (B, k + 1).
+        rows: (B,) which face each query is.
+    """
     order = np.lexsort((ids, -similarities), axis=1)
-    ids, similarities = ids[rows, order], similarities[rows, order]
-    is_self = ids == rows + first
+    ids, similarities = np.take_along_axis(ids, order, axis=1), np.take_along_axis(similarities, order, axis=1)
+    is_self = ids == rows[:, None]
     # More than k faces with one vector can crowd a face out of its own results: then the last one goes instead.
     is_self[~is_self.any(axis=1), -1] = True
     shape = (len(ids), ids.shape[1] - 1)

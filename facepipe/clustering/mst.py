@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import minimum_spanning_tree
+from scipy.sparse.csgraph import connected_components
 
 from facepipe.clustering.knn import Neighbors
 
@@ -34,6 +34,11 @@ class Edges(NamedTuple):
 def euclidean(similarities: npt.NDArray[np.floating]) -> Floats:
     """Return the Euclidean distances between unit vectors of given cosines: sqrt(2 - 2 cos), 0 to 2."""
     return np.sqrt(np.maximum(2.0 - 2.0 * similarities.astype(np.float64), 0.0))
+
+
+def similarity_at(distance: float) -> float:
+    """Return the cosine between unit vectors at a Euclidean distance."""
+    return 1.0 - distance * distance / 2.0
 
 
 def core_distances(neighbors: Neighbors, min_samples: int) -> Floats:
@@ -85,8 +90,9 @@ def mutual_reachability(
 def minimum_spanning_forest(edges: Edges, count: int) -> Edges:
     """Return the edges of the minimum spanning tree of each component, by distance, equal ones by (left, right).
 
-    The forest of several forests' edges together is the forest of the whole graph, so pieces can be built apart and
-    merged by calling this again.
+    Borůvka's algorithm (1926), all components at once: each takes the shortest edge that leaves it, and those that meet
+    become one, until no edge leaves any. The forest of several forests' edges together is the forest of the whole
+    graph, so pieces can be built apart and merged by calling this again.
 
     Args:
         edges: the graph; a pair may occur more than once.
@@ -95,12 +101,21 @@ def minimum_spanning_forest(edges: Edges, count: int) -> Edges:
     Returns:
         At most N - 1 edges.
     """
-    if not len(edges.left):
-        return edges
     order = np.lexsort((edges.right, edges.left, edges.distance))
-    left, right, distance = (part[order] for part in edges)
-    # scipy takes a weight of 0 for "no edge" and adds up repeated pairs: it gets the edges' ranks, each pair once.
-    pairs, ranks = np.unique(left * count + right, return_index=True)
-    graph = coo_array((ranks + 1.0, (pairs // count, pairs % count)), shape=(count, count)).tocsr()
-    kept = np.sort(minimum_spanning_tree(graph).data.astype(np.int64) - 1)
+    left, right, distance = edges.left[order], edges.right[order], edges.distance[order]
+    component, components = np.arange(count), count
+    taken = [np.zeros(0, np.int64)]
+    leaving = np.flatnonzero(left != right)  # edges between components by rank: no two are equally short
+    while len(leaving):
+        ends = component[left[leaving]], component[right[leaving]]
+        shortest = np.full(components, len(left))
+        for end in ends:
+            np.minimum.at(shortest, end, leaving)
+        taken.append(np.unique(shortest[shortest < len(left)]))
+        met = component[left[taken[-1]]], component[right[taken[-1]]]
+        graph = coo_array((np.ones(len(taken[-1])), met), shape=(components, components))
+        components, merged = connected_components(graph, directed=False)
+        component = merged[component]
+        leaving = leaving[merged[ends[0]] != merged[ends[1]]]
+    kept = np.sort(np.concatenate(taken))
     return Edges(left[kept], right[kept], distance[kept])

@@ -29,6 +29,7 @@ class Step:
         seconds: wall time; for steps that open stages, from the first row handed to one until the last commit. Of an
             inner step, the time of all its copies together.
         inner: the stages of the step.
+        measured: what else the step has found out about its own work.
         inputs: a digest of what the step's outcome depends on, where it may be left out when that hasn't changed.
     """
 
@@ -38,6 +39,7 @@ class Step:
     seconds: float = 0.0
     inner: "dict[str, Step]" = field(default_factory=dict)
     inputs: str | None = None
+    measured: dict[str, float] = field(default_factory=dict)
 
     def add_inner(self, name: str, rows: int, seconds: float) -> None:
         """Add what a stage has worked on."""
@@ -54,6 +56,7 @@ class Step:
         }
         if self.inner:
             figures["inner"] = {name: stage.figures() for name, stage in self.inner.items()}
+        figures |= self.measured
         if self.inputs:
             figures["inputs"] = self.inputs
         return figures

@@ -5,6 +5,7 @@ from typing import Literal, Protocol
 
 import pyarrow as pa
 
+from facepipe.clustering.inverted_lists import Embeddings, Ints, Search
 from facepipe.stage import Stage
 
 EngineName = Literal["ray", "local"]
@@ -20,6 +21,9 @@ class Engine(Protocol):
             batches: the source, one row a file or photo; the rows of a batch travel together.
             groups: each group's stages run together in one process; groups follow each other.
         """
+
+    def open_search(self, embeddings: Embeddings, list_of: Ints, lists: int) -> Search:
+        """Return the search for nearest faces in lists of similar ones, as `clustering.neighbor_search` wants it."""
 
     def close(self) -> None:
         """Give back what the engine holds."""

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
+from facepipe.clustering.inverted_lists import Embeddings, Ints, Search
+from facepipe.clustering.neighbor_search import one_shard
 from facepipe.runtime.machine import usable_cpus
 from facepipe.runtime.stage_group import StageGroup
 from facepipe.stage import Stage
@@ -22,6 +24,10 @@ class LocalEngine:
             for group in opened:
                 finished = group(finished)
             yield finished
+
+    def open_search(self, embeddings: Embeddings, list_of: Ints, lists: int) -> Search:
+        """Return the search of a single shard."""
+        return one_shard(embeddings, list_of, lists)
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -13,6 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from facepipe.clustering.inverted_lists import Embeddings, Ints, Search
+from facepipe.clustering.neighbor_search import one_shard
 from facepipe.errors import FacepipeError
 from facepipe.runtime.interruption import kept_handlers
 from facepipe.runtime.local import LocalEngine
@@ -111,6 +113,16 @@ class RayEngine:
         for finished in data.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             raise_error(finished)
             yield finished
+
+    def open_search(self, embeddings: Embeddings, list_of: Ints, lists: int) -> Search:
+        """Return the search over a shard a node; of this process where Ray has no other machine."""
+        if self._address is None:
+            return one_shard(embeddings, list_of, lists)
+        from facepipe.runtime.sharded_knn import sharded_search
+
+        ray = self._start()
+        nodes = sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in ray.nodes())
+        return sharded_search(ray, max(1, nodes), embeddings, list_of, lists)
 
     def close(self) -> None:
         """Stop the embedded Ray; leave a cluster running."""

@@ -13,6 +13,7 @@ from facepipe import schemas
 from facepipe.clustering.grouping import Grouping, GroupingSettings, group_faces
 from facepipe.clustering.identities import Identities, match_identities
 from facepipe.clustering.knn import Neighbors, nearest_among
+from facepipe.clustering.neighbor_search import OpenSearch, one_shard
 from facepipe.config import GroupConfig
 from facepipe.duplicates.same_faces import match_faces
 
@@ -22,12 +23,13 @@ PHOTO_COLUMNS = ("photo_id", "taken_at", "width", "height")
 
 
 class GroupedPeople(NamedTuple):
-    """The outcome of a grouping, as tables."""
+    """The outcome of a grouping, as tables, and how well neighbours were found (`clustering.neighbor_search`)."""
 
     neighbors: pa.Table
     assignments: pa.Table
     people: pa.Table
     lineage: pa.Table
+    search: dict[str, float]
 
 
 def grouping_inputs(faces: pa.Table, keepers: Mapping[str, str], config: GroupConfig) -> str:
@@ -64,6 +66,7 @@ def group_people(
     old_assignments: pa.Table,
     config: GroupConfig,
     run_id: str,
+    open_search: OpenSearch = one_shard,
 ) -> GroupedPeople:
     """Return who is who now, with the ids and names that people had before.
 
@@ -79,10 +82,11 @@ def group_people(
         old_assignments: `assignments` as they are.
         config: settings.
         run_id: for `lineage`.
+        open_search: how lists of very many faces are searched.
     """
     faces = faces.sort_by("face_id")
     face_ids = faces["face_id"].to_pylist()
-    grouping = _group_counting_copies_once(faces, photos, keepers, config)
+    grouping = _group_counting_copies_once(faces, photos, keepers, config, open_search)
     old = old_assignments.filter(pc.is_valid(old_assignments["person_id"]))
     past = dict(zip(old["face_id"].to_pylist(), old["person_id"].to_pylist(), strict=True))
     identities = match_identities(past, face_ids, grouping.labels)
@@ -92,11 +96,12 @@ def group_people(
         assignments,
         _people(assignments, faces, photos, old_people),
         _lineage(identities, run_id),
+        {"recall": round(grouping.recall, 4), "probes": grouping.probes},
     )
 
 
 def _group_counting_copies_once(
-    faces: pa.Table, photos: pa.Table, keepers: Mapping[str, str], config: GroupConfig
+    faces: pa.Table, photos: pa.Table, keepers: Mapping[str, str], config: GroupConfig, open_search: OpenSearch
 ) -> Grouping:
     """Return the grouping of all faces; neighbours are faces that count, so a face has no copies for neighbours."""
     embeddings = embeddings_of(faces["embedding"])
@@ -104,7 +109,8 @@ def _group_counting_copies_once(
     votes = faces["score"].to_numpy() >= config.min_score
     is_copy = pc.is_in(faces["photo_id"], value_set=pa.array(sorted(keepers), pa.string())).to_numpy()
     counted, copied = np.flatnonzero(~is_copy), np.flatnonzero(is_copy)
-    grouping = group_faces(embeddings[counted], photo_index[counted], settings_of(config), votes[counted])
+    settings = settings_of(config)
+    grouping = group_faces(embeddings[counted], photo_index[counted], settings, votes[counted], open_search)
     if not len(copied):
         return grouping
     labels = np.full(len(faces), -1, np.int64)
@@ -112,7 +118,8 @@ def _group_counting_copies_once(
     labels[counted], probabilities[counted] = grouping.labels, grouping.probabilities
     in_copy, in_keeper = same_faces(faces, photos, keepers).T
     labels[in_copy], probabilities[in_copy] = labels[in_keeper], probabilities[in_keeper]
-    return Grouping(labels, probabilities, _all_neighbors(embeddings, counted, copied, grouping.neighbors))
+    neighbors = _all_neighbors(embeddings, counted, copied, grouping.neighbors)
+    return grouping._replace(labels=labels, probabilities=probabilities, neighbors=neighbors)
 
 
 def same_faces(faces: pa.Table, photos: pa.Table, keepers: Mapping[str, str]) -> np.ndarray:
