@@ -1,69 +1,92 @@
-"""The second measure: a candidate that chains of look-alikes hold together is cut where its parts are far on average.
+"""The second measure: the spanning forest's edges join groups only where their faces are near on average.
 
-Single linkage joins two people through one pair of similar photos; the average distance between all their photos tells
-them apart. Average linkage is UPGMA (Sokal, Michener 1958).
+Single linkage, which the forest alone is, joins two people through one pair of similar photos; the average distance
+between all their photos tells them apart. Average linkage is UPGMA (Sokal and Michener 1958), here of squared
+Euclidean distances: between unit vectors the average over all pairs of two groups follows from the sums of the groups'
+vectors, so that no table of distances is needed, however large a group is.
 """
-
-from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 
-from facepipe.clustering.constraints import cannot_link
-from facepipe.clustering.mst import euclidean
+from facepipe.clustering.constraints import shared_photos
+from facepipe.clustering.mst import Edges, similarity_at
 
 Embeddings = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-# Stands for "never": it must be finite for sums, and its share in an average over n * m pairs must still be far beyond
-# any cut. Real distances are at most 2; with groups of 10,000 faces each the average is at least 1e12 / 1e8 = 10,000.
-FORBIDDEN_DISTANCE = 1e12
+PAIRS_AT_ONCE = 16_384  # bounds the memory of what is gathered
 
 
-def split_by_average_linkage(
-    embeddings: Embeddings, photo_index: Ints, candidates: Ints, average_distance: float
-) -> Ints:
-    """Return the groups into which average linkage splits each candidate.
+def merge_along_forest(embeddings: Embeddings, photo_index: Ints, forest: Edges, average_distance: float) -> Ints:
+    """Return the groups that are left when no edge of the forest joins two that are near enough on average.
+
+    In rounds: two groups become one where each is the other's nearest, on average, of all that it has an edge to.
+    Groups with faces of one photo never become one.
+
+    Departs from the original: groups without an edge between them don't merge, and all nearest pairs of a round merge
+    together (as in Sumengen et al. 2021, "Scaling hierarchical agglomerative clustering to billion-sized datasets").
 
     Args:
         embeddings: (N, D) float32, unit length.
-        photo_index: (N,) int64, the photo of each face: faces of one photo end in different groups.
-        candidates: (N,) int64; every candidate of n faces takes memory for n * n distances.
-        average_distance: two parts stay apart where their faces are farther apart on average (Euclidean, 0 to 2).
+        photo_index: (N,) int64, the photo of each face.
+        forest: edges between faces, without cycles.
+        average_distance: groups whose faces are farther apart stay apart: the root mean square over all pairs of the
+            Euclidean distances (0 to 2).
 
     Returns:
-        (N,) int64 groups, 0 and up, each inside one candidate.
+        (N,) int64: each face's group, named by its smallest row.
     """
-    groups = np.empty(len(embeddings), np.int64)
-    next_group = 0
-    for members in members_of(candidates):
-        if len(members) == 1:
-            parts = np.zeros(1, np.int64)
-        else:
-            distances = distances_with_constraints(embeddings[members], photo_index[members])
-            tree = linkage(squareform(distances, checks=False), "average")
-            parts = fcluster(tree, average_distance, "distance").astype(np.int64) - 1
-        groups[members] = next_group + parts
-        next_group += int(parts.max()) + 1
-    return groups
+    groups = np.arange(len(embeddings))
+    sums = embeddings.astype(np.float32, copy=True)  # (N, D) of each group, in the row that names it
+    faces = np.ones(len(embeddings))
+    least = similarity_at(average_distance)
+    left, right = forest.left, forest.right
+    similarity = _average_similarity(sums, faces, left, right)
+    while True:
+        mutual = _nearest_of_both(left, right, np.where(similarity >= least, similarity, -np.inf), len(embeddings))
+        first, second = left[mutual], right[mutual]
+        if not len(mutual):
+            return groups
+        forbidden = shared_photos(groups, photo_index, first, second)
+        similarity[mutual[forbidden]] = -np.inf
+        first, second = first[~forbidden], second[~forbidden]
+        first, second = np.minimum(first, second), np.maximum(first, second)
+        sums[first] += sums[second]
+        faces[first] += faces[second]
+        becomes = np.arange(len(embeddings))
+        becomes[second] = first
+        groups, left, right = becomes[groups], becomes[left], becomes[right]
+        grown = np.zeros(len(embeddings), np.bool_)
+        grown[first] = True
+        between = left != right
+        left, right, similarity = left[between], right[between], similarity[between]
+        changed = np.flatnonzero((grown[left] | grown[right]) & (similarity > -np.inf))
+        similarity[changed] = _average_similarity(sums, faces, left[changed], right[changed])
 
 
-def distances_with_constraints(embeddings: Embeddings, photo_index: Ints) -> Floats:
-    """Return the distances (n, n) between faces, `FORBIDDEN_DISTANCE` for pairs that can't be one person."""
-    similarities = embeddings @ embeddings.T  # (n, n)
-    distances = euclidean((similarities + similarities.T) / 2)
-    np.fill_diagonal(distances, 0.0)
-    distances[cannot_link(photo_index)] = FORBIDDEN_DISTANCE
-    return distances
+def _nearest_of_both(left: Ints, right: Ints, similarity: Floats, count: int) -> Ints:
+    """Return the edges that are the most similar one at both of their ends, at most one for each end.
+
+    Edges of similarity minus infinity count as none.
+    """
+    edges = np.flatnonzero(similarity > -np.inf)
+    most = np.full(count, -np.inf)
+    for ends in (left, right):
+        np.maximum.at(most, ends[edges], similarity[edges])
+    edges = edges[(similarity[edges] == most[left[edges]]) & (similarity[edges] == most[right[edges]])]
+    first = np.full(count, len(left))  # of equally similar edges the first
+    for ends in (left, right):
+        np.minimum.at(first, ends[edges], edges)
+    mutual: Ints = edges[(first[left[edges]] == edges) & (first[right[edges]] == edges)]
+    return mutual
 
 
-def members_of(labels: Ints) -> Iterator[Ints]:
-    """Yield the rows of each label, in order of the labels; the rows of one ascend."""
-    if not len(labels):
-        return
-    order = np.argsort(labels, kind="stable")
-    boundaries = np.flatnonzero(np.diff(labels[order])) + 1
-    yield from np.split(order, boundaries)
+def _average_similarity(sums: Embeddings, faces: Floats, left: Ints, right: Ints) -> Floats:
+    """Return the mean cosine over all pairs of two groups' faces, for pairs of groups (P,)."""
+    similarity = np.empty(len(left))
+    for start in range(0, len(left), PAIRS_AT_ONCE):
+        a, b = left[start : start + PAIRS_AT_ONCE], right[start : start + PAIRS_AT_ONCE]
+        similarity[start : start + len(a)] = np.einsum("nd,nd->n", sums[a], sums[b]) / (faces[a] * faces[b])
+    return similarity

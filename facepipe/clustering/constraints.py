@@ -6,18 +6,27 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 
 
-def cannot_link(photo_index: Ints) -> npt.NDArray[np.bool_]:
-    """Return which pairs of faces can't be one person, since they are in one photo.
+def shared_photos(groups: Ints, photo_index: Ints, first: Ints, second: Ints) -> npt.NDArray[np.bool_]:
+    """Return which pairs of groups hold faces of one photo, and so can't be one person.
 
     Args:
+        groups: (N,) int64, the group of each face, named by one of the N rows.
         photo_index: (N,) int64, the photo of each face.
+        first: (P,) int64 groups; no group is in two pairs.
+        second: (P,) int64.
 
     Returns:
-        (N, N) bool, symmetric; false on the diagonal.
+        (P,) bool.
     """
-    forbidden: npt.NDArray[np.bool_] = photo_index[:, None] == photo_index[None, :]  # (N, N)
-    np.fill_diagonal(forbidden, val=False)
-    return forbidden
+    pair_of = np.full(len(groups), -1)
+    pair_of[first] = pair_of[second] = np.arange(len(first))
+    pairs = pair_of[groups]
+    members = np.flatnonzero(pairs >= 0)
+    order = members[np.lexsort((photo_index[members], pairs[members]))]
+    same = (pairs[order][1:] == pairs[order][:-1]) & (photo_index[order][1:] == photo_index[order][:-1])
+    shared = np.zeros(len(first), np.bool_)
+    shared[pairs[order[1:][same]]] = True
+    return shared
 
 
 def without_single_photo_groups(labels: Ints, photo_index: Ints, least_photos: int = 2) -> Ints:

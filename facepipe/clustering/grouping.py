@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facepipe.clustering.attachment import attach_faces, membership_probabilities
-from facepipe.clustering.average_linkage import split_by_average_linkage
-from facepipe.clustering.condensed_tree import labels_at_distance, single_linkage_tree
+from facepipe.clustering.average_linkage import merge_along_forest
 from facepipe.clustering.constraints import numbered_by_first_face, without_single_photo_groups
 from facepipe.clustering.knn import Neighbors, nearest_neighbors
 from facepipe.clustering.mst import minimum_spanning_forest, mutual_reachability, similarity_at
@@ -26,19 +25,17 @@ class GroupingSettings:
     Attributes:
         neighbors: nearest faces looked at for each face.
         min_samples: a face's core distance is that to its `min_samples`-th nearest; 1 means plain distances.
-        link_distance: faces at this distance or farther never link a candidate.
-        average_distance: average distance beyond which parts of a candidate are different people.
+        link_distance: two groups join only where a face of each is nearer to the other than this.
+        average_distance: groups farther apart on average (root mean square over all pairs) are different people.
         attach_distance: a face that doesn't vote joins the nearest person within this distance (root mean square to
             the person's faces); 0 leaves such faces unassigned.
-        max_candidate: most faces in a candidate, since its memory grows with their square (4,096: about 0.5 GB).
     """
 
     neighbors: int = 64
     min_samples: int = 1
     link_distance: float = 0.90
-    average_distance: float = 1.0
+    average_distance: float = 0.985
     attach_distance: float = 0.0
-    max_candidate: int = 4096
 
 
 class Grouping(NamedTuple):
@@ -108,13 +105,11 @@ def canonical_order(embeddings: Embeddings, photo_index: Ints, votes: Bools) -> 
 def _group_in_order(
     embeddings: Embeddings, photo_index: Ints, votes: Bools, settings: GroupingSettings, open_search: OpenSearch
 ) -> Grouping:
-    count = len(embeddings)
     close = similarity_at(settings.link_distance)
     neighbors, recall, probes = search_neighbors(embeddings, settings.neighbors, close, open_search=open_search)
     edges = mutual_reachability(neighbors, settings.min_samples, _may_link(neighbors, photo_index, votes))
-    tree = single_linkage_tree(minimum_spanning_forest(edges, count), count)
-    candidates = labels_at_distance(tree, settings.link_distance, settings.max_candidate)
-    groups = split_by_average_linkage(embeddings, photo_index, candidates, settings.average_distance)
+    forest = minimum_spanning_forest(edges.shorter_than(settings.link_distance), len(embeddings))
+    groups = merge_along_forest(embeddings, photo_index, forest, settings.average_distance)
     people = without_single_photo_groups(groups, photo_index)
     people = attach_faces(
         embeddings, photo_index, people, loose=~votes, neighbors=neighbors, attach_distance=settings.attach_distance

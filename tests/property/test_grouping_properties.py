@@ -8,7 +8,7 @@ from facepipe.clustering.grouping import Grouping, GroupingSettings, group_faces
 from facepipe.clustering.knn import nearest_neighbors
 from facepipe.clustering.mst import mutual_reachability
 
-SETTINGS = GroupingSettings(neighbors=5, attach_distance=0.8, max_candidate=16)
+SETTINGS = GroupingSettings(neighbors=5, attach_distance=0.8)
 
 
 @st.composite

@@ -69,12 +69,6 @@ def test_faces_without_a_vote_form_no_people_and_join_only_when_allowed() -> Non
     assert (joined.probabilities > 0.9).tolist() == [label >= 0 for label in joined.labels.tolist()]
 
 
-def test_a_bounded_candidate_still_gives_pure_people() -> None:
-    embeddings, truth = planted(2, people=4, each=10)
-    labels = group_faces(embeddings, np.arange(40), GroupingSettings(link_distance=2.0, max_candidate=15)).labels
-    assert all(len(set(truth[list(group)])) == 1 for group in as_sets(labels))
-
-
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_faces_are_nobody(count: int) -> None:
     grouping = group_faces(np.eye(2, dtype=np.float32)[:count], np.zeros(count, np.int64))
