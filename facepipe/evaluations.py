@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facepipe import schemas
+from facepipe.clustering.crowding import make_cohort
 from facepipe.clustering.grouping import group_faces
 from facepipe.config import Config
 from facepipe.errors import WrongUsageError
@@ -22,6 +23,7 @@ from facepipe.evaluation.copies import make_copies
 from facepipe.evaluation.dedup import ORIGINAL, EvaluatedFile, evaluate_groups, false_pairs
 from facepipe.evaluation.detection import LEAST_HEIGHTS, evaluate_detections
 from facepipe.evaluation.lfw import read_pairs, verify
+from facepipe.models.cohort import Cohort
 from facepipe.runtime.batches import cut, handed_at
 from facepipe.runtime.engine import Engine
 from facepipe.runtime.progress import show_progress
@@ -30,7 +32,7 @@ from facepipe.sources.uris import path_to_uri, uri_to_path
 from facepipe.stage import Stage, check_chain
 from facepipe.stages.align_faces import AlignFaces
 from facepipe.stages.detect_faces import DetectFaces
-from facepipe.stages.embed_faces import EmbedFaces
+from facepipe.stages.embed_faces import EmbedFaces, load_cohort
 from facepipe.stages.find_duplicates import (
     PHOTO_COLUMNS,
     compare_stages,
@@ -39,7 +41,7 @@ from facepipe.stages.find_duplicates import (
     photos_to_compare,
     search_copies,
 )
-from facepipe.stages.group_people import embeddings_of, settings_of
+from facepipe.stages.group_people import crowding_of, embeddings_of, settings_of
 from facepipe.stages.identify_files import IdentifyFiles
 from facepipe.stages.pick_central_face import PickCentralFace
 from facepipe.stages.read_photos import ReadPhotos
@@ -80,7 +82,10 @@ def evaluate_clustering(images: Path, config: Config, engine: Engine) -> dict[st
     paths = photos_in(images)
     faces = embed_central_faces(paths, config, engine)
     embeddings = embeddings_of(faces["embeddings"])
-    grouping = group_faces(embeddings, np.arange(len(paths)), settings_of(config.group), votes_of(faces, config))
+    crowded = crowding_of(embeddings, config.group, load_cohort(config.embed))
+    grouping = group_faces(
+        embeddings, np.arange(len(paths)), settings_of(config.group), votes_of(faces, config), crowded
+    )
     figures = compare_groups(np.array([path.parent.name for path in paths]), grouping.labels)
     return asdict(figures) | {"undetected": _undetected(faces)}
 
@@ -174,6 +179,24 @@ def mean_of_people(images: Path, config: Config, engine: Engine) -> np.ndarray:
     np.add.at(sums, person, embeddings)
     mean: np.ndarray = (sums / np.bincount(person)[:, None]).mean(axis=0).astype(np.float32)
     return mean
+
+
+def cohort_of_people(images: Path, size: int, config: Config, engine: Engine) -> Cohort:
+    """Return a cohort made of people's faces (`clustering.crowding`).
+
+    Args:
+        images: a folder a person; the central face of each photo counts.
+        size: how many vectors.
+        config: settings.
+        engine: carries the stages out; closed afterwards.
+
+    Raises:
+        WrongUsageError: there are too few photos.
+    """
+    embeddings = embeddings_of(embed_central_faces(photos_in(images), config, engine)["embeddings"])
+    if len(embeddings) < 2 * size:
+        raise WrongUsageError(f"{images} holds {len(embeddings)} photos: a cohort of {size} takes at least {2 * size}")
+    return Cohort(*make_cohort(embeddings, size))
 
 
 def embed_central_faces(paths: Sequence[Path], config: Config, engine: Engine) -> pa.Table:

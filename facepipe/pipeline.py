@@ -36,7 +36,7 @@ from facepipe.sources.selection import EVERYTHING, Selection
 from facepipe.stage import Stage, check_chain
 from facepipe.stages.align_faces import AlignFaces
 from facepipe.stages.detect_faces import DetectFaces
-from facepipe.stages.embed_faces import EmbedFaces
+from facepipe.stages.embed_faces import EmbedFaces, load_cohort
 from facepipe.stages.failures import failures
 from facepipe.stages.find_duplicates import (
     PHOTO_COLUMNS,
@@ -251,6 +251,7 @@ def group(job: Job) -> None:
                 assignments,
                 job.config.group,
                 job.record.run_id,
+                load_cohort(job.config.embed),
                 job.engine.open_search,
             )
             step.measured = grouped.search

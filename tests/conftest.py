@@ -9,6 +9,15 @@ from PIL import Image
 
 from facepipe.errors import FacepipeError
 
+LONG_SECONDS = 3600
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give long tests more time than the others have, unless they say how much they need."""
+    for item in items:
+        if item.get_closest_marker("long") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(LONG_SECONDS))
+
 
 @pytest.fixture(scope="session")
 def data() -> Path:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+PATIENCE = 3600  # seconds; the tests' own limits are shorter
 PROGRAM = [sys.executable, "-m", "facepipe.cli.main"]
 
 
@@ -33,7 +34,7 @@ def facepipe(*arguments: str | Path, cwd: Path | None = None, **extra: str) -> O
         check=False,
         cwd=cwd,
         env=environment(**extra),
-        timeout=900,
+        timeout=PATIENCE,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
 
@@ -47,7 +48,7 @@ def job(name: str, *arguments: str | Path) -> Outcome:
         text=True,
         check=False,
         env=environment(),
-        timeout=900,
+        timeout=PATIENCE,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
 

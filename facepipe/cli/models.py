@@ -105,6 +105,29 @@ def mean(file: Path, images: Path, **options: Any) -> None:
 @models.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--images", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
+@click.option("--size", type=click.IntRange(8), default=256, show_default=True, help="How many vectors.")
+@computing_options
+def cohort(file: Path, images: Path, size: int, **options: Any) -> None:
+    """Make a model's cohort of other people's photos (DIR: a folder a person): what faces are compared with.
+
+    By it grouping sees which faces look like many others' and asks more of their similarities.
+    """
+    from facepipe.evaluations import cohort_of_people
+    from facepipe.models.cohort import write_cohort
+    from facepipe.runtime.engine import create_engine
+
+    engine = create_engine(options["engine"], options["address"])
+    made = cohort_of_people(images, size, options["config"], engine)
+    write_cohort(file, made)
+    if options["as_json"]:
+        print_json({"path": str(file), "vectors": len(made.vectors), "usual": made.usual})
+    else:
+        click.echo(f"{file}: {len(made.vectors)} vectors, usually {made.usual:.3f} from the nearest")
+
+
+@models.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--images", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
 @click.option("--seed", default=0, show_default=True, help="Of the choice of photos and of what is done to them.")
 @computing_options
 def quality(file: Path, images: Path, seed: int, **options: Any) -> None:

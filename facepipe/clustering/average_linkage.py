@@ -19,7 +19,13 @@ Floats = npt.NDArray[np.float64]
 PAIRS_AT_ONCE = 16_384  # bounds the memory of what is gathered
 
 
-def merge_along_forest(embeddings: Embeddings, photo_index: Ints, forest: Edges, average_distance: float) -> Ints:
+def merge_along_forest(
+    embeddings: Embeddings,
+    photo_index: Ints,
+    forest: Edges,
+    average_distance: float,
+    crowded: Floats | None = None,
+) -> Ints:
     """Return the groups that are left when no edge of the forest joins two that are near enough on average.
 
     In rounds: two groups become one where each is the other's nearest, on average, of all that it has an edge to.
@@ -34,16 +40,16 @@ def merge_along_forest(embeddings: Embeddings, photo_index: Ints, forest: Edges,
         forest: edges between faces, without cycles.
         average_distance: groups whose faces are farther apart stay apart: the root mean square over all pairs of the
             Euclidean distances (0 to 2).
+        crowded: (N,) float64, what each face's similarities are lowered by (`crowding`); None: nothing.
 
     Returns:
         (N,) int64: each face's group, named by its smallest row.
     """
     groups = np.arange(len(embeddings))
-    sums = embeddings.astype(np.float32, copy=True)  # (N, D) of each group, in the row that names it
-    faces = np.ones(len(embeddings))
+    totals = _Totals(embeddings, crowded)
     least = similarity_at(average_distance)
     left, right = forest.left, forest.right
-    similarity = _average_similarity(sums, faces, left, right)
+    similarity = totals.average_similarity(left, right)
     while True:
         mutual = _nearest_of_both(left, right, np.where(similarity >= least, similarity, -np.inf), len(embeddings))
         first, second = left[mutual], right[mutual]
@@ -53,8 +59,7 @@ def merge_along_forest(embeddings: Embeddings, photo_index: Ints, forest: Edges,
         similarity[mutual[forbidden]] = -np.inf
         first, second = first[~forbidden], second[~forbidden]
         first, second = np.minimum(first, second), np.maximum(first, second)
-        sums[first] += sums[second]
-        faces[first] += faces[second]
+        totals.add(first, second)
         becomes = np.arange(len(embeddings))
         becomes[second] = first
         groups, left, right = becomes[groups], becomes[left], becomes[right]
@@ -63,7 +68,36 @@ def merge_along_forest(embeddings: Embeddings, photo_index: Ints, forest: Edges,
         between = left != right
         left, right, similarity = left[between], right[between], similarity[between]
         changed = np.flatnonzero((grown[left] | grown[right]) & (similarity > -np.inf))
-        similarity[changed] = _average_similarity(sums, faces, left[changed], right[changed])
+        similarity[changed] = totals.average_similarity(left[changed], right[changed])
+
+
+class _Totals:
+    """What averages over groups follow from, in the rows that name the groups.
+
+    Args:
+        embeddings: (N, D) float32 of N groups of one face each.
+        crowded: as for `merge_along_forest`.
+    """
+
+    def __init__(self, embeddings: Embeddings, crowded: Floats | None) -> None:
+        self._sums = embeddings.astype(np.float32, copy=True)  # (N, D)
+        self._crowded = np.zeros(len(embeddings)) if crowded is None else crowded.copy()
+        self._faces = np.ones(len(embeddings))
+
+    def add(self, first: Ints, second: Ints) -> None:
+        """Let each first group take up the second one of its pair."""
+        for total in (self._sums, self._crowded, self._faces):
+            total[first] += total[second]
+
+    def average_similarity(self, left: Ints, right: Ints) -> Floats:
+        """Return the mean similarity over all pairs of two groups' faces, for pairs of groups (P,)."""
+        similarity = np.empty(len(left))
+        for start in range(0, len(left), PAIRS_AT_ONCE):
+            a, b = left[start : start + PAIRS_AT_ONCE], right[start : start + PAIRS_AT_ONCE]
+            cosines = np.einsum("nd,nd->n", self._sums[a], self._sums[b]) / (self._faces[a] * self._faces[b])
+            crowded = (self._crowded[a] / self._faces[a] + self._crowded[b] / self._faces[b]) / 2
+            similarity[start : start + len(a)] = cosines - crowded
+        return similarity
 
 
 def _nearest_of_both(left: Ints, right: Ints, similarity: Floats, count: int) -> Ints:
@@ -81,12 +115,3 @@ def _nearest_of_both(left: Ints, right: Ints, similarity: Floats, count: int) ->
         np.minimum.at(first, ends[edges], edges)
     mutual: Ints = edges[(first[left[edges]] == edges) & (first[right[edges]] == edges)]
     return mutual
-
-
-def _average_similarity(sums: Embeddings, faces: Floats, left: Ints, right: Ints) -> Floats:
-    """Return the mean cosine over all pairs of two groups' faces, for pairs of groups (P,)."""
-    similarity = np.empty(len(left))
-    for start in range(0, len(left), PAIRS_AT_ONCE):
-        a, b = left[start : start + PAIRS_AT_ONCE], right[start : start + PAIRS_AT_ONCE]
-        similarity[start : start + len(a)] = np.einsum("nd,nd->n", sums[a], sums[b]) / (faces[a] * faces[b])
-    return similarity

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from facepipe.clustering.attachment import attach_faces, membership_probabilities
 from facepipe.clustering.average_linkage import merge_along_forest
 from facepipe.clustering.constraints import numbered_by_first_face, without_single_photo_groups
+from facepipe.clustering.crowding import less_crowding
 from facepipe.clustering.knn import Neighbors, nearest_neighbors
 from facepipe.clustering.mst import minimum_spanning_forest, mutual_reachability, similarity_at
 from facepipe.clustering.neighbor_search import OpenSearch, one_shard, search_neighbors
@@ -16,6 +17,7 @@ from facepipe.clustering.neighbor_search import OpenSearch, one_shard, search_ne
 Embeddings = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class GroupingSettings:
 
     neighbors: int = 64
     min_samples: int = 1
-    link_distance: float = 0.90
-    average_distance: float = 0.985
+    link_distance: float = 0.925
+    average_distance: float = 1.0
     attach_distance: float = 0.0
 
 
@@ -61,6 +63,7 @@ def group_faces(
     photo_index: Ints,
     settings: GroupingSettings | None = None,
     votes: Bools | None = None,
+    crowded: Floats | None = None,
     open_search: OpenSearch = one_shard,
 ) -> Grouping:
     """Return a person for each face: on at least two photos, at most once on each.
@@ -73,6 +76,7 @@ def group_faces(
         settings: defaults where None.
         votes: (N,) bool, which faces may form people; the others (faces of poor quality, faces on copies of a photo
             that is already counted) can only join one afterwards. All vote where it is None.
+        crowded: (N,) float64, what each face's similarities are lowered by (`crowding`); None: nothing.
         open_search: how lists of very many faces are searched: in this process, or elsewhere.
 
     Raises:
@@ -81,6 +85,7 @@ def group_faces(
     settings = settings or GroupingSettings()
     photo_index = np.asarray(photo_index, np.int64)
     votes = np.ones(len(embeddings), np.bool_) if votes is None else votes
+    crowded = np.zeros(len(embeddings)) if crowded is None else crowded
     if len(embeddings) < 2:
         return Grouping(
             np.full(len(embeddings), -1, np.int64),
@@ -88,7 +93,9 @@ def group_faces(
             nearest_neighbors(embeddings, 1),
         )
     order = canonical_order(embeddings, photo_index, votes)
-    grouped = _group_in_order(embeddings[order], photo_index[order], votes[order], settings, open_search)
+    grouped = _group_in_order(
+        embeddings[order], photo_index[order], votes[order], crowded[order], settings, open_search
+    )
     return _in_rows_of_caller(grouped, order)
 
 
@@ -103,13 +110,19 @@ def canonical_order(embeddings: Embeddings, photo_index: Ints, votes: Bools) -> 
 
 
 def _group_in_order(
-    embeddings: Embeddings, photo_index: Ints, votes: Bools, settings: GroupingSettings, open_search: OpenSearch
+    embeddings: Embeddings,
+    photo_index: Ints,
+    votes: Bools,
+    crowded: Floats,
+    settings: GroupingSettings,
+    open_search: OpenSearch,
 ) -> Grouping:
     close = similarity_at(settings.link_distance)
     neighbors, recall, probes = search_neighbors(embeddings, settings.neighbors, close, open_search=open_search)
-    edges = mutual_reachability(neighbors, settings.min_samples, _may_link(neighbors, photo_index, votes))
+    near = less_crowding(neighbors, crowded)
+    edges = mutual_reachability(near, settings.min_samples, _may_link(near, photo_index, votes))
     forest = minimum_spanning_forest(edges.shorter_than(settings.link_distance), len(embeddings))
-    groups = merge_along_forest(embeddings, photo_index, forest, settings.average_distance)
+    groups = merge_along_forest(embeddings, photo_index, forest, settings.average_distance, crowded)
     people = without_single_photo_groups(groups, photo_index)
     people = attach_faces(
         embeddings, photo_index, people, loose=~votes, neighbors=neighbors, attach_distance=settings.attach_distance

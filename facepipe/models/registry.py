@@ -42,6 +42,7 @@ class ModelEntry:
         import_file: name of the file to import where there is no source.
         import_sha256: its SHA-256.
         has_mean: a mean embedding ships with the package.
+        has_cohort: a cohort ships with the package, of embeddings from which the mean was subtracted.
     """
 
     name: str
@@ -55,6 +56,7 @@ class ModelEntry:
     import_file: str | None = None
     import_sha256: str | None = None
     has_mean: bool = False
+    has_cohort: bool = False
 
     @property
     def card(self) -> Path:
@@ -65,6 +67,11 @@ class ModelEntry:
     def mean_file(self) -> Path | None:
         """The mean embedding that ships with the package, if any."""
         return _FOLDER / "weights" / f"{self.name}.mean.safetensors" if self.has_mean else None
+
+    @property
+    def cohort_file(self) -> Path | None:
+        """The cohort that ships with the package, if any."""
+        return _FOLDER / "weights" / f"{self.name}.cohort.safetensors" if self.has_cohort else None
 
 
 _FACE_CROP = "detector's box with a margin, stretched to 160 x 160 px, RGB, (x - 127.5) / 128"
@@ -87,6 +94,7 @@ _ENTRIES = (
         ),
         sha256="1d31ec3becf7b32a11040d8272c49b64712f7a20eaa3262bc57f7f107cea4f61",
         has_mean=True,
+        has_cohort=True,
     ),
     ModelEntry(
         name="mtcnn",

@@ -11,6 +11,7 @@ from facepipe import schemas
 from facepipe.config import EmbedConfig
 from facepipe.embedders.embedder import Embedder
 from facepipe.embedders.facenet import FaceNet
+from facepipe.models.cohort import Cohort, cohort_of
 from facepipe.stage import Resources
 from facepipe.stages.rows import flat_lists, with_columns
 
@@ -35,6 +36,11 @@ class EmbedFaces:
 def load_embedder(embed: EmbedConfig) -> Embedder:
     """Return the embedder that the settings name, its weights loaded."""
     return FaceNet.load(embed.model, mirror=embed.mirror, centre=embed.centre, precision=embed.precision)
+
+
+def load_cohort(embed: EmbedConfig) -> Cohort | None:
+    """Return the cohort of the model that the settings name; None where it has none, or embeddings aren't centred."""
+    return cohort_of(embed.model) if embed.centre else None
 
 
 def _embed(table: pa.Table, embedder: Embedder) -> pa.Table:

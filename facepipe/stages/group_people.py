@@ -10,12 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facepipe import schemas
+from facepipe.clustering.crowding import crowding
 from facepipe.clustering.grouping import Grouping, GroupingSettings, group_faces
 from facepipe.clustering.identities import Identities, match_identities
 from facepipe.clustering.knn import Neighbors, nearest_among
 from facepipe.clustering.neighbor_search import OpenSearch, one_shard
 from facepipe.config import GroupConfig
 from facepipe.duplicates.same_faces import match_faces
+from facepipe.models.cohort import Cohort
 
 BOX = ("x0", "y0", "x1", "y1")
 FACE_COLUMNS = ("face_id", "photo_id", "score", *BOX, "embedding")
@@ -58,6 +60,13 @@ def settings_of(config: GroupConfig) -> GroupingSettings:
     )
 
 
+def crowding_of(embeddings: np.ndarray, config: GroupConfig, cohort: Cohort | None) -> np.ndarray | None:
+    """Return what each face's similarities are lowered by, (N,) float64; None without a cohort."""
+    if cohort is None or not len(embeddings):
+        return None
+    return config.crowding_weight * crowding(embeddings, cohort.vectors, cohort.usual)
+
+
 def group_people(
     faces: pa.Table,
     photos: pa.Table,
@@ -66,6 +75,7 @@ def group_people(
     old_assignments: pa.Table,
     config: GroupConfig,
     run_id: str,
+    cohort: Cohort | None = None,
     open_search: OpenSearch = one_shard,
 ) -> GroupedPeople:
     """Return who is who now, with the ids and names that people had before.
@@ -82,11 +92,12 @@ def group_people(
         old_assignments: `assignments` as they are.
         config: settings.
         run_id: for `lineage`.
+        cohort: of the model that the embeddings come from, where it has one.
         open_search: how lists of very many faces are searched.
     """
     faces = faces.sort_by("face_id")
     face_ids = faces["face_id"].to_pylist()
-    grouping = _group_counting_copies_once(faces, photos, keepers, config, open_search)
+    grouping = _group_counting_copies_once(faces, photos, keepers, config, cohort, open_search)
     old = old_assignments.filter(pc.is_valid(old_assignments["person_id"]))
     past = dict(zip(old["face_id"].to_pylist(), old["person_id"].to_pylist(), strict=True))
     identities = match_identities(past, face_ids, grouping.labels)
@@ -101,7 +112,12 @@ def group_people(
 
 
 def _group_counting_copies_once(
-    faces: pa.Table, photos: pa.Table, keepers: Mapping[str, str], config: GroupConfig, open_search: OpenSearch
+    faces: pa.Table,
+    photos: pa.Table,
+    keepers: Mapping[str, str],
+    config: GroupConfig,
+    cohort: Cohort | None,
+    open_search: OpenSearch,
 ) -> Grouping:
     """Return the grouping of all faces; neighbours are faces that count, so a face has no copies for neighbours."""
     embeddings = embeddings_of(faces["embedding"])
@@ -109,8 +125,10 @@ def _group_counting_copies_once(
     votes = faces["score"].to_numpy() >= config.min_score
     is_copy = pc.is_in(faces["photo_id"], value_set=pa.array(sorted(keepers), pa.string())).to_numpy()
     counted, copied = np.flatnonzero(~is_copy), np.flatnonzero(is_copy)
-    settings = settings_of(config)
-    grouping = group_faces(embeddings[counted], photo_index[counted], settings, votes[counted], open_search)
+    crowded = crowding_of(embeddings[counted], config, cohort)
+    grouping = group_faces(
+        embeddings[counted], photo_index[counted], settings_of(config), votes[counted], crowded, open_search
+    )
     if not len(copied):
         return grouping
     labels = np.full(len(faces), -1, np.int64)

@@ -1,0 +1,78 @@
+"""How common a face looks, and similarities that allow for it.
+
+Some faces (blurred ones, babies, half profiles) are near to everybody's, and a pair of them says less than its
+similarity. Speaker recognition meets this by score normalisation: a score is judged by the scores that the same voice
+gets against a cohort of others (s-norm: Kenny 2010, "Bayesian speaker verification with heavy-tailed priors"; of the
+cohort the nearest: Matějka et al. 2017, "Analysis of score normalization in multilingual speaker recognition").
+
+Departs from those papers: the mean over the nearest of the cohort is subtracted and nothing is divided by, so that
+averages over groups follow from averages over their faces; and the cohort are centres of groups of people, fixed with
+the model: what is in a library never moves a distance in it.
+"""
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from facepipe.clustering.knn import Neighbors
+
+Embeddings = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+
+NEAREST = 5  # vectors of the cohort that count for a face
+SEED = 20100611
+ITERATIONS = 20
+
+
+def crowding(embeddings: Embeddings, cohort: Embeddings, usual: float) -> Floats:
+    """Return how much more similar than usual each face is to those of the cohort that it resembles most.
+
+    Args:
+        embeddings: (N, D) float32, unit length.
+        cohort: (C, D) float32.
+        usual: the similarity to which a face is compared.
+
+    Returns:
+        (N,) float64, about -0.15 to 0.15; above 0 for faces that look like many others.
+    """
+    nearest = faiss.knn(embeddings, cohort, min(NEAREST, len(cohort)), metric=faiss.METRIC_INNER_PRODUCT)[0]  # (N, 5)
+    levels: Floats = nearest.mean(axis=1, dtype=np.float64) - usual
+    return levels
+
+
+def make_cohort(embeddings: Embeddings, size: int) -> tuple[Embeddings, float]:
+    """Return a cohort (size, D) made of people's faces by spherical k-means, and the usual similarity to it.
+
+    What is usual is measured on strangers: each half of the faces against a cohort made of the other half.
+
+    Args:
+        embeddings: (N, D) float32, unit length, person by person; at least twice as many as `size`.
+        size: how many vectors.
+    """
+    halves = np.array_split(embeddings, 2)
+    levels = [
+        crowding(half, _centres(other, size), 0.0).mean() for half, other in zip(halves, halves[::-1], strict=True)
+    ]
+    return _centres(embeddings, size), float(np.mean(levels))
+
+
+def _centres(embeddings: Embeddings, size: int) -> Embeddings:
+    dimension = embeddings.shape[1]
+    kmeans = faiss.Kmeans(dimension, size, niter=ITERATIONS, spherical=True, seed=SEED, min_points_per_centroid=1)
+    kmeans.train(embeddings)
+    return np.asarray(kmeans.centroids, np.float32).reshape(size, dimension)
+
+
+def less_crowding(neighbors: Neighbors, crowded: Floats) -> Neighbors:
+    """Return the same neighbours with similarities that allow for how common both faces look, in their new order.
+
+    A pair's similarity falls by the mean of its faces' crowding; it may leave the range of cosines.
+
+    Args:
+        neighbors: of N faces.
+        crowded: (N,) from `crowding`, perhaps weighted.
+    """
+    lowered = neighbors.similarities - (crowded[:, None] + crowded[neighbors.ids]) / 2  # (N, K)
+    order = np.argsort(-lowered, axis=1, kind="stable")
+    ids, similarities = np.take_along_axis(neighbors.ids, order, axis=1), np.take_along_axis(lowered, order, axis=1)
+    return Neighbors(ids, similarities.astype(np.float32))
