@@ -14,6 +14,8 @@ Floats = npt.NDArray[np.float64]
 PROBABILITY_MIDPOINT = 1.00
 PROBABILITY_SCALE = 0.035
 
+FACES_AT_ONCE = 8192  # bounds the memory of what is gathered
+
 
 def attach_faces(
     embeddings: Embeddings,
@@ -37,6 +39,8 @@ def attach_faces(
         attach_distance: greatest root mean square distance to the person's faces (Euclidean, 0 to 2).
     """
     attached = labels.copy()
+    if attach_distance == 0 or not loose.any():
+        return attached
     faces = np.repeat(np.flatnonzero(loose), neighbors.ids.shape[1])
     pairs = np.stack([faces, labels[neighbors.ids[loose]].ravel()], axis=1)  # (P, 2) face and person
     pairs = np.unique(pairs[pairs[:, 1] >= 0], axis=0)
@@ -73,8 +77,12 @@ def membership_probabilities(embeddings: Embeddings, labels: Ints) -> npt.NDArra
     if not assigned.any():
         return probabilities
     sums, counts = _sums_of_groups(embeddings, labels)
-    others = (sums[labels[assigned]] - embeddings[assigned]) / (counts[labels[assigned], None] - 1)  # (A, D)
-    distances = _rms_distance(embeddings[assigned], others)
+    faces = np.flatnonzero(assigned)
+    distances = np.empty(len(faces))
+    for start in range(0, len(faces), FACES_AT_ONCE):
+        some = faces[start : start + FACES_AT_ONCE]
+        others = (sums[labels[some]] - embeddings[some]) / (counts[labels[some], None] - 1)  # (B, D)
+        distances[start : start + len(some)] = _rms_distance(embeddings[some], others)
     probabilities[assigned] = 1 / (1 + np.exp((distances - PROBABILITY_MIDPOINT) / PROBABILITY_SCALE))
     return probabilities
 
@@ -82,10 +90,13 @@ def membership_probabilities(embeddings: Embeddings, labels: Ints) -> npt.NDArra
 def _sums_of_groups(embeddings: Embeddings, labels: Ints) -> tuple[Floats, Ints]:
     """Return the sum of each group's embeddings (G, D) and its number of faces (G,)."""
     assigned = np.flatnonzero(labels >= 0)
-    count = int(labels.max(initial=-1)) + 1
-    sums = np.zeros((count, embeddings.shape[1]))
-    np.add.at(sums, labels[assigned], embeddings[assigned])
-    return sums, np.bincount(labels[assigned], minlength=count)
+    faces = assigned[np.argsort(labels[assigned], kind="stable")]
+    counts = np.bincount(labels[assigned], minlength=int(labels.max(initial=-1)) + 1)
+    sums = np.zeros((len(counts), embeddings.shape[1]))
+    ends = np.cumsum(counts)
+    for group, (start, end) in enumerate(zip(ends - counts, ends, strict=True)):
+        sums[group] = embeddings[faces[start:end]].sum(axis=0, dtype=np.float64)
+    return sums, counts
 
 
 def _rms_distance(embeddings: Embeddings, means: Floats) -> Floats:

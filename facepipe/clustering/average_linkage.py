@@ -16,7 +16,7 @@ Embeddings = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-PAIRS_AT_ONCE = 16_384  # bounds the memory of what is gathered
+PAIRS_AT_ONCE = 1024  # what is gathered for so many stays in a processor's cache
 
 
 def merge_along_forest(

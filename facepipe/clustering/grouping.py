@@ -120,8 +120,8 @@ def _group_in_order(
     close = similarity_at(settings.link_distance)
     neighbors, recall, probes = search_neighbors(embeddings, settings.neighbors, close, open_search=open_search)
     near = less_crowding(neighbors, crowded)
-    edges = mutual_reachability(near, settings.min_samples, _may_link(near, photo_index, votes))
-    forest = minimum_spanning_forest(edges.shorter_than(settings.link_distance), len(embeddings))
+    edges = mutual_reachability(near, settings.min_samples, _may_link(near, photo_index, votes, close))
+    forest = minimum_spanning_forest(edges, len(embeddings))
     groups = merge_along_forest(embeddings, photo_index, forest, settings.average_distance, crowded)
     people = without_single_photo_groups(groups, photo_index)
     people = attach_faces(
@@ -130,9 +130,10 @@ def _group_in_order(
     return Grouping(people, membership_probabilities(embeddings, people), neighbors, recall, probes)
 
 
-def _may_link(neighbors: Neighbors, photo_index: Ints, votes: Bools) -> Bools:
-    """Return which neighbours (N, K) may become edges: both vote, and they are in different photos."""
-    allowed: Bools = photo_index[:, None] != photo_index[neighbors.ids]
+def _may_link(neighbors: Neighbors, photo_index: Ints, votes: Bools, close: float) -> Bools:
+    """Return which neighbours (N, K) may become edges: near enough, both vote, and they are in different photos."""
+    allowed: Bools = neighbors.similarities > close
+    allowed &= photo_index[:, None] != photo_index[neighbors.ids]
     allowed &= votes[:, None] & votes[neighbors.ids]
     return allowed
 

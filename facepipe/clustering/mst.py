@@ -30,11 +30,6 @@ class Edges(NamedTuple):
     right: Ints
     distance: Floats
 
-    def shorter_than(self, distance: float) -> "Edges":
-        """Return the edges below a distance, in the same order."""
-        short = self.distance < distance
-        return Edges(self.left[short], self.right[short], self.distance[short])
-
 
 def euclidean(similarities: npt.NDArray[np.floating]) -> Floats:
     """Return the Euclidean distances between unit vectors of given cosines: sqrt(2 - 2 cos), 0 to 2."""

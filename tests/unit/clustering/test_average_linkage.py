@@ -14,7 +14,8 @@ def unit_vectors(seed: int, count: int, dimension: int = 4) -> np.ndarray:
 def forest_of(embeddings: np.ndarray, longest: float = 2.0) -> Edges:
     left, right = np.triu_indices(len(embeddings), 1)
     distance = euclidean((embeddings @ embeddings.T)[left, right])
-    return minimum_spanning_forest(Edges(left, right, distance).shorter_than(longest), len(embeddings))
+    short = distance < longest
+    return minimum_spanning_forest(Edges(left[short], right[short], distance[short]), len(embeddings))
 
 
 def slow_merge(embeddings: np.ndarray, photos: np.ndarray, forest: Edges, cut: float) -> set[frozenset[int]]:
