@@ -54,5 +54,15 @@ _FAULTS: dict[str, Callable[[Path, int], object]] = {
 }
 
 
+def open_dying(folder: str, times: int) -> Call:
+    """Be killed so many times before getting ready."""
+    deaths = Path(folder) / "deaths"
+    died = len(deaths.read_text()) if deaths.exists() else 0
+    if died < times:
+        deaths.write_text("x" * (died + 1))
+        os.kill(os.getpid(), signal.SIGKILL)
+    return open_faults(folder)
+
+
 def open_badly() -> Call:
     raise ImportError("this decoder is not installed")

@@ -18,6 +18,8 @@ from facepipe.errors import ErrorCode, FacepipeError, PhotoError
 from facepipe.isolation.child import Call
 
 _START_SECONDS = 120.0
+_NO_START = "the process that decodes photos does not start"
+_STARTS = 3  # tries with a child that is killed before it is ready
 _END_SECONDS = 2.0
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # the workers are as many as the cores, and buffers of threads eat address space
@@ -109,8 +111,7 @@ class IsolatedCalls:
 
     def _ask(self, requests: Sequence[Sequence[Any]], payloads: int) -> Iterator[Answer]:
         """Yield the child's answers; whatever goes wrong, the next call has a fresh one."""
-        child = self._child or _Child(self._setup)
-        self._child = None
+        child = self._ready_child()
         try:
             yield from child.ask(requests, payloads, self._timeout_seconds)
         except ConnectionError as error:
@@ -119,6 +120,19 @@ class IsolatedCalls:
             child.end()
             raise
         self._child = child
+
+    def _ready_child(self) -> "_Child":
+        """Return a child that answers; one that somebody kills while it starts is replaced, too."""
+        for left in reversed(range(_STARTS)):
+            child = self._child or _Child(self._setup)
+            self._child = None
+            try:
+                child.wait_until_ready()
+                break
+            except _ChildDiedError as death:
+                if not left or not death.by_signal:
+                    raise FacepipeError(f"{_NO_START}: it {death}") from death
+        return child
 
     def _timed_out(self) -> Answer:
         message = f"there was no answer within decode.timeout_seconds = {self._timeout_seconds:g}"
@@ -131,6 +145,11 @@ class _ChildDiedError(Exception):
     def __init__(self, status: int | None) -> None:
         super().__init__(_how(status))
         self.status = status
+
+    @property
+    def by_signal(self) -> bool:
+        """Whether a signal ended it: a fresh one may do better."""
+        return self.status is not None and self.status < 0
 
 
 class _Child:
@@ -149,8 +168,6 @@ class _Child:
 
     def ask(self, requests: Sequence[Sequence[Any]], payloads: int, timeout_seconds: float) -> Iterator[Answer]:
         """Yield the answers as they come; raise TimeoutError or ConnectionError when the next one doesn't."""
-        if not self._ready:
-            self._wait_until_ready()
         self._channel.settimeout(timeout_seconds)
         socket.send_fds(self._channel, [b"\n"], [payloads])
         self._channel.sendall(json.dumps(list(map(list, requests))).encode() + b"\n")
@@ -167,12 +184,21 @@ class _Child:
         self._finalizer()
         return self._process.poll()
 
-    def _wait_until_ready(self) -> None:
+    def wait_until_ready(self) -> None:
+        """Wait for its first word; raise _ChildDiedError when it ends without one."""
+        if self._ready:
+            return
         self._channel.settimeout(_START_SECONDS)
         try:
             self._hear()
-        except (TimeoutError, ConnectionError) as error:
-            raise FacepipeError(f"the process that decodes photos does not start: it {_how(self.end())}") from error
+        except ConnectionError as error:
+            raise _ChildDiedError(self.end()) from error
+        except TimeoutError as error:
+            self.end()
+            raise FacepipeError(f"{_NO_START}: it has said nothing for {_START_SECONDS:g} seconds") from error
+        except BaseException:
+            self.end()
+            raise
         self._ready = True
 
     def _hear(self) -> dict[str, Any]:

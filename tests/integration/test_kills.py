@@ -26,6 +26,7 @@ COMMIT_EACH = ["--set", "runtime.commit_seconds=0"]
 OFTEN = ["--set", "runtime.batch_rows=2", *COMMIT_EACH]
 ONE_BY_ONE = ["--set", "runtime.batch_rows=1", *COMMIT_EACH]
 PATIENCE = 400  # seconds, for whatever a test waits for
+RUNS_BEFORE = 3  # of the library `begun`
 ACTOR, DECODER = "ray::MapWorker", "facepipe.isolation"
 
 
@@ -106,7 +107,7 @@ LATE_MOMENTS: dict[str, Callable[[Path], bool]] = {
     "people are written": lambda library: written(library, "people"),
     "assignments are written": lambda library: written(library, "assignments"),
     "the report is being built": lambda library: (library / ".report.new").exists(),
-    "the run is recorded": lambda library: len(Library.open(library).data_files("runs")) > 2,
+    "the run is recorded": lambda library: len(Library.open(library).data_files("runs")) > RUNS_BEFORE,
     "photos are compacted": lambda library: len(Library.open(library).data_files("photos")) == 1,
 }
 

@@ -13,7 +13,7 @@ import pytest
 
 from facepipe.errors import FacepipeError
 from facepipe.isolation.calls import Answer, IsolatedCalls
-from tests.isolated_faults import open_badly, open_faults
+from tests.isolated_faults import open_badly, open_dying, open_faults
 
 MEMORY = 1 << 28
 
@@ -142,6 +142,16 @@ def test_a_child_that_does_not_start_is_an_error(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(FacepipeError, match="does not start: it ended with exit status 1"):
         IsolatedCalls(open_faults, {"folder": str(tmp_path)}, 60.0, MEMORY)([("none", 1)])
+
+
+def test_a_child_that_is_killed_while_it_starts_is_replaced(tmp_path: Path) -> None:
+    calls = IsolatedCalls(open_dying, {"folder": str(tmp_path), "times": 2}, 60.0, MEMORY)
+    assert codes(calls([("none", 1), ("none", 2)])[0]) == ["", ""]
+    never = tmp_path / "never"
+    never.mkdir()
+    with pytest.raises(FacepipeError, match=r"does not start: it was ended by signal 9 \(SIGKILL\)"):
+        IsolatedCalls(open_dying, {"folder": str(never), "times": 99}, 60.0, MEMORY)([("none", 1)])
+    assert (never / "deaths").read_text() == "xxx"
 
 
 def test_the_child_ends_with_the_object(tmp_path: Path) -> None:
