@@ -50,25 +50,18 @@ def single_linkage_tree(forest: Edges, count: int) -> Floats:
     return tree
 
 
-def labels_at_distance(tree: Floats, distance: float, max_faces: int | None = None) -> Ints:
-    """Return the groups that single linkage forms below a distance, each as large as `max_faces` allows.
-
-    A group that would be larger is cut lower: it falls into the largest groups below it that are small enough.
+def labels_at_distance(tree: Floats, distance: float) -> Ints:
+    """Return the groups that single linkage forms below a distance.
 
     Args:
         tree: (N - 1, 4) from `single_linkage_tree`.
         distance: nodes at this distance or farther apart are not joined.
-        max_faces: most faces in a group; None for no limit.
 
     Returns:
         (N,) int64, 0 and up; a face that is joined to none is a group of its own.
     """
     if not len(tree):
         return np.zeros(1, np.int64)
-    if max_faces is not None:
-        tree = tree.copy()
-        # Nodes above one that is too large are larger still, so the tree stays in order.
-        tree[tree[:, 3] > max_faces, 2] = np.inf
     labels: Ints = labelling_at_cut(tree, distance, 1).astype(np.int64)
     return labels
 

@@ -86,15 +86,6 @@ def test_the_cut_itself_does_not_join() -> None:
     assert same_groups(np.array([0, 0, 0]), labels_at_distance(tree, np.nextafter(0.9, 1)))
 
 
-def test_a_candidate_that_is_too_large_is_cut_lower() -> None:
-    tree = chain(0.1, 0.4, 0.2, 0.5, 0.3)  # ((0 1) (2 3)) (4 5)
-    assert same_groups(np.array([0, 0, 0, 0, 0, 0]), labels_at_distance(tree, 1.0, 6))
-    assert same_groups(np.array([0, 0, 0, 0, 1, 1]), labels_at_distance(tree, 1.0, 5))
-    assert same_groups(np.array([0, 0, 1, 1, 2, 2]), labels_at_distance(tree, 1.0, 3))
-    assert same_groups(np.arange(6), labels_at_distance(tree, 1.0, 1))
-    assert tree[:, 2].max() == 0.5  # the tree itself is left as it was
-
-
 def test_copies_leave_stabilities_finite() -> None:
     embeddings = np.repeat(blobs(0, people=4, each=1), 5, axis=0)
     clusters = stable_clusters(tree_of(embeddings), 3)
