@@ -10,9 +10,10 @@ from facepipe.clustering.attachment import attach_faces, membership_probabilitie
 from facepipe.clustering.average_linkage import merge_along_forest
 from facepipe.clustering.constraints import numbered_by_first_face, without_single_photo_groups
 from facepipe.clustering.crowding import less_crowding
-from facepipe.clustering.knn import Neighbors, nearest_neighbors
+from facepipe.clustering.knn import Neighbors, check_unit_length, nearest_neighbors
 from facepipe.clustering.mst import minimum_spanning_forest, mutual_reachability, similarity_at
-from facepipe.clustering.neighbor_search import OpenSearch, one_shard, search_neighbors
+from facepipe.clustering.neighbor_search import EXHAUSTIVE_FACES, OpenSearch, one_shard, search_neighbors
+from facepipe.clustering.principal_subspace import in_principal_subspace
 
 Embeddings = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -117,6 +118,9 @@ def _group_in_order(
     settings: GroupingSettings,
     open_search: OpenSearch,
 ) -> Grouping:
+    check_unit_length(embeddings)
+    if len(embeddings) > EXHAUSTIVE_FACES:
+        embeddings = in_principal_subspace(embeddings)
     close = similarity_at(settings.link_distance)
     neighbors, recall, probes = search_neighbors(embeddings, settings.neighbors, close, open_search=open_search)
     near = less_crowding(neighbors, crowded)
