@@ -8,7 +8,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -120,6 +119,8 @@ def _maximum_matching(overlap: coo_array) -> set[tuple[int, int]]:
     people, groups = overlap.shape
     if not overlap.nnz:
         return set()
+    from scipy.optimize import linear_sum_assignment  # half a second, which most first runs can do without
+
     rows, columns = overlap.coords
     graph = coo_array((np.ones(overlap.nnz), (rows, people + columns)), shape=(people + groups, people + groups))
     _, component = connected_components(graph, directed=False)

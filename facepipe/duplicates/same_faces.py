@@ -2,7 +2,6 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from facepipe.imaging.boxes import iou
 
@@ -19,6 +18,8 @@ def match_faces(in_copy: npt.NDArray[np.float32], in_keeper: npt.NDArray[np.floa
     Returns:
         (P, 2) rows of both; boxes whose intersection is less than half of their union are different faces.
     """
+    from scipy.optimize import linear_sum_assignment  # half a second, which libraries without copies can do without
+
     overlaps = iou(in_copy, in_keeper)  # (N, M)
     rows, columns = linear_sum_assignment(np.where(overlaps >= LEAST_IOU, overlaps, 0), maximize=True)
     same = overlaps[rows, columns] >= LEAST_IOU
