@@ -25,7 +25,7 @@ def in_principal_subspace(embeddings: Embeddings) -> Embeddings:
         embeddings: (N, D) float32, unit length.
 
     Returns:
-        (N, d) float32, d a multiple of 16 or D: on average all but 0.0001 of each vector's squared length.
+        (N, d) float32, unit length, d a multiple of 16 or D: on average all but 0.0001 of each vector's squared length.
     """
     sample = embeddings[:: max(1, len(embeddings) // SAMPLE)].astype(np.float64)
     energies, axes = np.linalg.eigh(sample.T @ sample / max(len(sample), 1))  # ascending
@@ -38,4 +38,5 @@ def in_principal_subspace(embeddings: Embeddings) -> Embeddings:
     compact = np.empty((len(embeddings), kept), np.float32)
     for start in range(0, len(embeddings), ROWS_AT_ONCE):
         compact[start : start + ROWS_AT_ONCE] = embeddings[start : start + ROWS_AT_ONCE] @ projection
+    compact /= np.linalg.norm(compact, axis=1, keepdims=True)
     return compact
