@@ -137,6 +137,8 @@ class RayEngine:
         return 1 if self._address is None else 0
 
     def _start(self) -> Any:
+        # Ray prints what its nodes report to the standard output, which is ours; read when Ray is imported.
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")
         import ray
         import ray.data
 
