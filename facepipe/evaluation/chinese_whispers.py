@@ -32,14 +32,19 @@ def chinese_whispers(embeddings: Embeddings, distance: float, seed: int) -> Ints
     labels = rng.permutation(len(embeddings))
     starts, neighbors = _neighborhoods(pairs_nearer_than(embeddings, distance), len(embeddings))
     connected = np.flatnonzero(np.diff(starts) > 1)
+    stale = np.ones(len(embeddings), np.bool_)  # whose neighbours changed since it was last asked
     for _ in range(MOST_PASSES):
-        changed = False
         for face in rng.permutation(connected).tolist():
-            heard, votes = np.unique(labels[neighbors[starts[face] : starts[face + 1]]], return_counts=True)
+            if not stale[face]:
+                continue
+            stale[face] = False
+            around = neighbors[starts[face] : starts[face + 1]]
+            heard, votes = np.unique(labels[around], return_counts=True)
             most = heard[votes.argmax()]
-            changed |= bool(most != labels[face])
-            labels[face] = most
-        if not changed:
+            if most != labels[face]:
+                labels[face] = most
+                stale[around] = True
+        if not stale[connected].any():
             break
     return labels
 

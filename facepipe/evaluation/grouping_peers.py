@@ -137,7 +137,7 @@ def _steps(first: float, last: float, step: float) -> tuple[float, ...]:
 PEERS: dict[str, Peer] = {
     "dbscan": Peer(dbscan, "eps, a Euclidean distance", _steps(0.70, 1.00, 0.01), most_faces=100_000),
     "chinese_whispers": Peer(
-        chinese_whispers, "distance below which faces have an edge", _steps(0.74, 0.98, 0.01), 100_000, is_random=True
+        chinese_whispers, "distance below which faces have an edge", _steps(0.74, 0.98, 0.02), 100_000, is_random=True
     ),
     "hac_average": Peer(average_linkage, "mean distance at which to cut", _steps(0.80, 1.10, 0.01), most_faces=20_000),
     "hdbscan": Peer(hdbscan, "alpha", _steps(1.00, 1.20, 0.01), most_faces=50_000),

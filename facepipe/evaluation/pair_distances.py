@@ -23,8 +23,8 @@ def pairs_nearer_than(embeddings: Embeddings, distance: float) -> Ints:
     least = np.float32(1.0 - distance * distance / 2.0)  # cosine between unit vectors at the distance
     pairs = [np.zeros((0, 2), np.int64)]
     for start in range(0, len(embeddings), ROWS_AT_ONCE):
-        near = embeddings[start : start + ROWS_AT_ONCE] @ embeddings[start:].T > least  # (B, N - start)
-        pairs.append(np.argwhere(np.triu(near, 1)) + start)
+        near = np.argwhere(embeddings[start : start + ROWS_AT_ONCE] @ embeddings[start:].T > least)
+        pairs.append(near[near[:, 0] < near[:, 1]] + start)
     return np.concatenate(pairs)
 
 
