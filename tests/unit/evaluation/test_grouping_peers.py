@@ -3,6 +3,7 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from facepipe.errors import WrongUsageError
+from facepipe.evaluation import grouping_peers
 from facepipe.evaluation.grouping_peers import PEERS, Peer, dbscan
 from facepipe.evaluation.pair_distances import condensed_distances, pairs_nearer_than
 
@@ -91,3 +92,11 @@ def test_distances_of_pairs(count: int) -> None:
     unclear = set(zip(left[~clear].tolist(), right[~clear].tolist(), strict=True))
     assert {(a, b) for a, b in near.tolist()} - unclear == wanted - unclear
     assert near.tolist() == sorted(near.tolist())
+
+
+def test_hdbscan_finds_the_same_without_a_table_of_distances(monkeypatch: pytest.MonkeyPatch) -> None:
+    embeddings, _ = planted(5, people=40, each=3, spread=0.9)
+    with_table = PEERS["hdbscan"].group(embeddings, 1.05)
+    monkeypatch.setattr(grouping_peers, "HDBSCAN_TABLE_FACES", 0)
+    assert PEERS["hdbscan"].group(embeddings, 1.05).tolist() == with_table.tolist()
+    assert len(as_sets(with_table)) > 1
