@@ -17,14 +17,16 @@ import pyarrow.compute as pc
 from facepipe import schemas
 from facepipe.clustering.crowding import crowding, make_cohort
 from facepipe.clustering.grouping import group_faces
-from facepipe.config import Config
+from facepipe.config import Config, EmbedConfig
 from facepipe.errors import WrongUsageError
 from facepipe.evaluation.clustering import compare_groups
 from facepipe.evaluation.copies import make_copies
 from facepipe.evaluation.dedup import ORIGINAL, EvaluatedFile, evaluate_groups, false_pairs
 from facepipe.evaluation.detection import LEAST_HEIGHTS, evaluate_detections
 from facepipe.evaluation.lfw import read_pairs, verify
+from facepipe.evaluation.spread_fit import fit_spread
 from facepipe.models.cohort import Cohort
+from facepipe.models.face_spread import FaceSpread
 from facepipe.runtime.batches import cut, handed_at
 from facepipe.runtime.engine import Engine
 from facepipe.runtime.progress import show_progress
@@ -44,9 +46,11 @@ from facepipe.stages.find_duplicates import (
 )
 from facepipe.stages.group_people import embeddings_of, settings_of
 from facepipe.stages.identify_files import IdentifyFiles
-from facepipe.stages.pick_central_face import PickCentralFace
+from facepipe.stages.pick_central_face import PickCentralFace, central_face
 from facepipe.stages.read_photos import ReadPhotos
 from facepipe.stages.rows import arrays_of
+
+JUNK_SCORE = 0.5  # what a detector scores lower is hardly ever a face
 
 
 def evaluate_lfw(images: Path, pairs_file: Path, config: Config, engine: Engine) -> dict[str, Any]:
@@ -108,9 +112,14 @@ def labelled_faces(images: Path, config: Config, engine: Engine) -> LabelledFace
     faces = embed_central_faces(paths, config, engine)
     names = np.array([path.parent.name for path in paths])
     embeddings = embeddings_of(faces["embeddings"])
-    cohort = load_cohort(config.embed)
-    levels = np.zeros(len(paths)) if cohort is None else crowding(embeddings, cohort.vectors, cohort.usual)
+    levels = crowding_levels(embeddings, config.embed)
     return LabelledFaces(names, embeddings, votes_of(faces, config), levels, _undetected(faces))
+
+
+def crowding_levels(embeddings: np.ndarray, embed: EmbedConfig) -> np.ndarray:
+    """Return how common each face looks, (N,) float64 (`clustering.crowding`); 0 where the model has no cohort."""
+    cohort = load_cohort(embed)
+    return np.zeros(len(embeddings)) if cohort is None else crowding(embeddings, cohort.vectors, cohort.usual)
 
 
 def evaluate_clustering(images: Path, config: Config, engine: Engine) -> dict[str, Any]:
@@ -237,6 +246,40 @@ def cohort_of_people(images: Path, size: int, config: Config, engine: Engine) ->
     if len(embeddings) < 2 * size:
         raise WrongUsageError(f"{images} holds {len(embeddings)} photos: a cohort of {size} takes at least {2 * size}")
     return Cohort(*make_cohort(embeddings, size))
+
+
+def spread_of_people(images: Path, config: Config, engine: Engine) -> FaceSpread:
+    """Return how a model's faces spread (`evaluation.spread_fit`), and its junk: detections below JUNK_SCORE.
+
+    Args:
+        images: a folder a person, who is the central face of each photo.
+        config: settings.
+        engine: carries the stages out; closed afterwards.
+
+    Raises:
+        WrongUsageError: there are too few photos or people.
+    """
+    paths = photos_in(images)
+    stages: list[list[Stage]] = [
+        [IdentifyFiles(config.decode), ReadPhotos(config.decode), DetectFaces(config.detect), AlignFaces()],
+        [EmbedFaces(config.embed)],
+    ]
+    columns = ["boxes", "scores", "width", "height", "embeddings"]
+    found = _run(paths, stages, columns, config, engine)
+    sizes = np.stack([found["width"].to_numpy(), found["height"].to_numpy()], axis=1).astype(np.float64)
+    boxes_of, scores_of = arrays_of(found["boxes"], 4), arrays_of(found["scores"], 1)
+    per_photo = zip(paths, sizes, boxes_of, scores_of, arrays_of(found["embeddings"], 1), strict=True)
+    central, people, junk = [], [], []
+    for path, size, boxes, scores, numbers in per_photo:
+        if not len(boxes):
+            continue
+        embeddings = numbers.reshape(len(boxes), -1)  # (F, D)
+        central.append(embeddings[central_face(boxes, scores[:, 0], size, config.group.min_score)])
+        people.append(path.parent.name)
+        junk.append(embeddings[scores[:, 0] < JUNK_SCORE])
+    if not central:
+        raise WrongUsageError(f"no face was found on the photos in {images}: a face spread is fitted to faces")
+    return fit_spread(np.array(central), np.array(people), np.concatenate(junk))
 
 
 def embed_central_faces(paths: Sequence[Path], config: Config, engine: Engine) -> pa.Table:

@@ -1,5 +1,6 @@
 """`models`: pretrained weights, by name and SHA-256."""
 
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,37 @@ def cohort(file: Path, images: Path, size: int, **options: Any) -> None:
         print_json({"path": str(file), "vectors": len(made.vectors), "usual": made.usual})
     else:
         click.echo(f"{file}: {len(made.vectors)} vectors, usually {made.usual:.3f} from the nearest")
+
+
+@models.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--images", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
+@computing_options
+def spread(file: Path, images: Path, **options: Any) -> None:
+    """Fit how a model's faces spread to people's photos (DIR: a folder a person), for libraries that are made.
+
+    `facepipe bench grouping` groups such libraries, `facepipe eval made-library` compares them with real photos.
+    """
+    from facepipe.evaluations import spread_of_people
+    from facepipe.models.face_spread import write_spread
+    from facepipe.runtime.engine import create_engine
+
+    engine = create_engine(options["engine"], options["address"])
+    fitted = spread_of_people(images, options["config"], engine)
+    write_spread(file, fitted)
+    median, between, within = fitted.deviation.tolist()
+    figures = {
+        "types": len(fitted.types),
+        "conditions": int(fitted.conditions[0]),
+        "deviation": math.exp(median),
+        "deviation_between_people": between,
+        "deviation_within_people": within,
+        "leaning": float(fitted.leaning[0]),
+    }
+    if options["as_json"]:
+        print_json({"path": str(file), **figures})
+    else:
+        click.echo(f"{file}: " + ", ".join(f"{name} {value:.3g}" for name, value in figures.items()))
 
 
 @models.command()

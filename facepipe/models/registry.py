@@ -43,6 +43,7 @@ class ModelEntry:
         import_sha256: its SHA-256.
         has_mean: a mean embedding ships with the package.
         has_cohort: a cohort ships with the package, of embeddings from which the mean was subtracted.
+        has_spread: a model of how such embeddings spread ships with the package.
     """
 
     name: str
@@ -57,6 +58,7 @@ class ModelEntry:
     import_sha256: str | None = None
     has_mean: bool = False
     has_cohort: bool = False
+    has_spread: bool = False
 
     @property
     def card(self) -> Path:
@@ -72,6 +74,11 @@ class ModelEntry:
     def cohort_file(self) -> Path | None:
         """The cohort that ships with the package, if any."""
         return _FOLDER / "weights" / f"{self.name}.cohort.safetensors" if self.has_cohort else None
+
+    @property
+    def spread_file(self) -> Path | None:
+        """How its embeddings spread, if the package knows."""
+        return _FOLDER / "weights" / f"{self.name}.spread.safetensors" if self.has_spread else None
 
 
 _FACE_CROP = "detector's box with a margin, stretched to 160 x 160 px, RGB, (x - 127.5) / 128"
@@ -95,6 +102,7 @@ _ENTRIES = (
         sha256="1d31ec3becf7b32a11040d8272c49b64712f7a20eaa3262bc57f7f107cea4f61",
         has_mean=True,
         has_cohort=True,
+        has_spread=True,
     ),
     ModelEntry(
         name="mtcnn",

@@ -55,8 +55,7 @@ class PickCentralFace:
         for row in healthy(table):
             size = sizes[row].astype(np.float64)
             if len(boxes[row]):
-                unsure = scores[row][:, 0] < self.sure_score
-                face = int(np.lexsort((distances_to_centre(boxes[row], size), unsure))[0])
+                face = central_face(boxes[row], scores[row][:, 0], size, self.sure_score)
                 picked[row], picked_scores[row] = boxes[row][face], scores[row][face]
                 if len(landmarks[row]):
                     picked_landmarks[row] = landmarks[row][face]
@@ -64,6 +63,18 @@ class PickCentralFace:
                 picked[row], picked_scores[row] = undetected_box(size), np.zeros(1)
         columns = {"boxes": picked, "scores": picked_scores, "landmarks": picked_landmarks}
         return with_columns(table, self.writes, {name: flat_lists(lists) for name, lists in columns.items()})
+
+
+def central_face(boxes: np.ndarray, scores: np.ndarray, size: np.ndarray, sure_score: float) -> int:
+    """Return which of a photo's faces has its centre nearest to the photo's, sure ones before others.
+
+    Args:
+        boxes: (F, 4), at least one.
+        scores: (F,) of the detector.
+        size: (2,) width and height of the photo.
+        sure_score: from which score on the detector is sure.
+    """
+    return int(np.lexsort((distances_to_centre(boxes, size), scores < sure_score))[0])
 
 
 def distances_to_centre(boxes: np.ndarray, size: np.ndarray) -> np.ndarray:
