@@ -1,5 +1,7 @@
 """How well a face fits a person, and faces that join a person afterwards."""
 
+from collections.abc import Collection
+
 import numpy as np
 import numpy.typing as npt
 
@@ -25,6 +27,7 @@ def attach_faces(
     loose: npt.NDArray[np.bool_],
     neighbors: Neighbors,
     attach_distance: float,
+    barred: Collection[tuple[int, int]] = (),
 ) -> Ints:
     """Return the labels with loose faces joined to the nearest person among their neighbours, nearest faces first.
 
@@ -37,6 +40,7 @@ def attach_faces(
         loose: (N,) bool, the faces that may join.
         neighbors: of all N faces.
         attach_distance: greatest root mean square distance to the person's faces (Euclidean, 0 to 2).
+        barred: pairs of a face and a person that don't go together.
     """
     attached = labels.copy()
     if attach_distance == 0 or not loose.any():
@@ -50,10 +54,11 @@ def attach_faces(
     distances = _rms_distance(embeddings[faces], means)
     near = np.flatnonzero(distances <= attach_distance)
     taken = set(zip(labels[labels >= 0].tolist(), photo_index[labels >= 0].tolist(), strict=True))
+    refused = set(barred)
     for pair in near[np.argsort(distances[near], kind="stable")].tolist():
         face, person = int(faces[pair]), int(people[pair])
         slot = (person, int(photo_index[face]))
-        if attached[face] < 0 and slot not in taken:
+        if attached[face] < 0 and slot not in taken and (face, person) not in refused:
             attached[face] = person
             taken.add(slot)
     return attached
@@ -67,10 +72,10 @@ def membership_probabilities(embeddings: Embeddings, labels: Ints) -> npt.NDArra
 
     Args:
         embeddings: (N, D) float32, unit length.
-        labels: (N,) int64 people of at least two faces, -1 for none.
+        labels: (N,) int64 people, -1 for none.
 
     Returns:
-        (N,) float32, 0 to 1; 0 for faces without a person.
+        (N,) float32, 0 to 1; 0 for faces without a person, or that are the person's only one.
     """
     probabilities = np.zeros(len(labels), np.float32)
     assigned = labels >= 0
@@ -81,7 +86,7 @@ def membership_probabilities(embeddings: Embeddings, labels: Ints) -> npt.NDArra
     distances = np.empty(len(faces))
     for start in range(0, len(faces), FACES_AT_ONCE):
         some = faces[start : start + FACES_AT_ONCE]
-        others = (sums[labels[some]] - embeddings[some]) / (counts[labels[some], None] - 1)  # (B, D)
+        others = (sums[labels[some]] - embeddings[some]) / np.maximum(counts[labels[some], None] - 1, 1)  # (B, D)
         distances[start : start + len(some)] = _rms_distance(embeddings[some], others)
     probabilities[assigned] = 1 / (1 + np.exp((distances - PROBABILITY_MIDPOINT) / PROBABILITY_SCALE))
     return probabilities

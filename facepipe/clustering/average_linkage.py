@@ -6,17 +6,34 @@ Euclidean distances: between unit vectors the average over all pairs of two grou
 vectors, so that no table of distances is needed, however large a group is.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
-from facepipe.clustering.constraints import shared_photos
+from facepipe.clustering.constraints import Known, barred_pairs, bound_groups, nothing_known, shared_photos
 from facepipe.clustering.mst import Edges, similarity_at
 
 Embeddings = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 PAIRS_AT_ONCE = 1024  # what is gathered for so many stays in a processor's cache
+
+
+class Merged(NamedTuple):
+    """What has become of N faces.
+
+    Attributes:
+        groups: (N,) int64, each face's group, named by its smallest row.
+        joined_by: (N,) int64, the edge by which a face on its own came to others; -1: none did.
+        refused: (R,) int64, groups, by a face each, that photos or users kept from another.
+    """
+
+    groups: Ints
+    joined_by: Ints
+    refused: Ints
 
 
 def merge_along_forest(
@@ -25,11 +42,14 @@ def merge_along_forest(
     forest: Edges,
     average_distance: float,
     crowded: Floats | None = None,
-) -> Ints:
+    known: Known | None = None,
+    start: Ints | None = None,
+) -> Merged:
     """Return the groups that are left when no edge of the forest joins two that are near enough on average.
 
     In rounds: two groups become one where each is the other's nearest, on average, of all that it has an edge to.
-    Groups with faces of one photo never become one.
+    Groups with faces of one photo never become one, nor those that users keep apart; what users bind together is one
+    from the start.
 
     Departs from the original: groups without an edge between them don't merge, and all nearest pairs of a round merge
     together (as in Sumengen et al. 2021, "Scaling hierarchical agglomerative clustering to billion-sized datasets").
@@ -37,36 +57,46 @@ def merge_along_forest(
     Args:
         embeddings: (N, D) float32, unit length.
         photo_index: (N,) int64, the photo of each face.
-        forest: edges between faces, without cycles.
+        forest: edges between faces.
         average_distance: groups whose faces are farther apart stay apart: the root mean square over all pairs of the
             Euclidean distances (0 to 2).
         crowded: (N,) float64, what each face's similarities are lowered by (`crowding`); None: nothing.
-
-    Returns:
-        (N,) int64: each face's group, named by its smallest row.
+        known: what users have said; None: nothing.
+        start: (N,) int64, groups to begin with, named by their smallest row; None: what users bind together.
     """
-    groups = np.arange(len(embeddings))
-    totals = _Totals(embeddings, crowded)
+    known = known or nothing_known(len(embeddings))
+    groups = bound_groups(known) if start is None else start
+    owners = np.full(len(embeddings), -1)  # in the rows that name groups
+    np.maximum.at(owners, groups, known.owners)
+    totals = _Totals(embeddings, groups, crowded)
     least = similarity_at(average_distance)
-    left, right = forest.left, forest.right
+    edge = np.flatnonzero(groups[forest.left] != groups[forest.right])
+    left, right = groups[forest.left[edge]], groups[forest.right[edge]]
     similarity = totals.average_similarity(left, right)
+    joined_by, refused = np.full(len(embeddings), -1), [np.zeros(0, np.int64)]
     while True:
         mutual = _nearest_of_both(left, right, np.where(similarity >= least, similarity, -np.inf), len(embeddings))
-        first, second = left[mutual], right[mutual]
         if not len(mutual):
-            return groups
-        forbidden = shared_photos(groups, photo_index, first, second)
-        similarity[mutual[forbidden]] = -np.inf
-        first, second = first[~forbidden], second[~forbidden]
-        first, second = np.minimum(first, second), np.maximum(first, second)
+            return Merged(groups, joined_by, np.concatenate(refused))
+        ends = left[mutual], right[mutual]
+        forbidden = shared_photos(groups, photo_index, *ends) | barred_pairs(groups, owners, known, *ends)
+        if forbidden.any():
+            pair = _pair_keys(left, right, len(embeddings))
+            similarity[np.isin(pair, pair[mutual[forbidden]])] = -np.inf
+            refused += [end[forbidden] for end in ends]
+        mutual = mutual[~forbidden]
+        for end in (left[mutual], right[mutual]):
+            joined_by[end[totals.is_single(end)]] = edge[mutual[totals.is_single(end)]]
+        first, second = np.minimum(left[mutual], right[mutual]), np.maximum(left[mutual], right[mutual])
         totals.add(first, second)
+        owners[first] = np.maximum(owners[first], owners[second])
         becomes = np.arange(len(embeddings))
         becomes[second] = first
         groups, left, right = becomes[groups], becomes[left], becomes[right]
         grown = np.zeros(len(embeddings), np.bool_)
         grown[first] = True
         between = left != right
-        left, right, similarity = left[between], right[between], similarity[between]
+        edge, left, right, similarity = edge[between], left[between], right[between], similarity[between]
         changed = np.flatnonzero((grown[left] | grown[right]) & (similarity > -np.inf))
         similarity[changed] = totals.average_similarity(left[changed], right[changed])
 
@@ -75,14 +105,23 @@ class _Totals:
     """What averages over groups follow from, in the rows that name the groups.
 
     Args:
-        embeddings: (N, D) float32 of N groups of one face each.
+        embeddings: (N, D) float32.
+        groups: (N,) int64, the group of each face at the start, named by one of its rows.
         crowded: as for `merge_along_forest`.
     """
 
-    def __init__(self, embeddings: Embeddings, crowded: Floats | None) -> None:
+    def __init__(self, embeddings: Embeddings, groups: Ints, crowded: Floats | None) -> None:
         self._sums = embeddings.astype(np.float32, copy=True)  # (N, D)
         self._crowded = np.zeros(len(embeddings)) if crowded is None else crowded.copy()
         self._faces = np.ones(len(embeddings))
+        others = np.flatnonzero(groups != np.arange(len(groups)))
+        for total in (self._sums, self._crowded, self._faces):
+            np.add.at(total, groups[others], total[others])
+
+    def is_single(self, groups: Ints) -> Bools:
+        """Return which groups are a face on its own."""
+        single: Bools = self._faces[groups] == 1
+        return single
 
     def add(self, first: Ints, second: Ints) -> None:
         """Let each first group take up the second one of its pair."""
@@ -98,6 +137,11 @@ class _Totals:
             crowded = (self._crowded[a] / self._faces[a] + self._crowded[b] / self._faces[b]) / 2
             similarity[start : start + len(a)] = cosines - crowded
         return similarity
+
+
+def _pair_keys(left: Ints, right: Ints, count: int) -> Ints:
+    """Return a number for each edge that edges between the same two groups have in common."""
+    return np.minimum(left, right) * count + np.maximum(left, right)
 
 
 def _nearest_of_both(left: Ints, right: Ints, similarity: Floats, count: int) -> Ints:

@@ -1,12 +1,98 @@
-"""What the photos forbid and demand: faces of one photo are different people, a person is on two photos or more."""
+"""What photos and users forbid and demand.
+
+Two faces in one photo are two people, and a person is on two photos or more; what a user has said goes before both.
+"""
+
+from collections.abc import Collection
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 
-def shared_photos(groups: Ints, photo_index: Ints, first: Ints, second: Ints) -> npt.NDArray[np.bool_]:
+class Known(NamedTuple):
+    """What is known beforehand of N faces, from users' decisions.
+
+    Attributes:
+        owners: (N,) int64, the person that a face is known to be, by number; -1: nobody in particular. Faces of
+            different owners never come into one group; those of one owner may come into several.
+        bound: (N,) bool, faces that are in one group with all others bound to their owner, whatever else holds.
+        barred: (B, 2) int64, face and owner that are not in one group.
+    """
+
+    owners: Ints
+    bound: Bools
+    barred: Ints
+
+    def taken(self, order: Ints) -> "Known":
+        """Return what is known of the same faces in another order (N,)."""
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        barred = self.barred.copy()
+        barred[:, 0] = place[barred[:, 0]]
+        return Known(self.owners[order], self.bound[order], barred)
+
+
+def nothing_known(count: int) -> Known:
+    """Return that nothing is known of so many faces."""
+    return Known(np.full(count, -1, np.int64), np.zeros(count, np.bool_), np.zeros((0, 2), np.int64))
+
+
+def bound_groups(known: Known) -> Ints:
+    """Return each face's group (N,), named by its smallest row, when only what is bound together is in one."""
+    groups = np.arange(len(known.owners))
+    bound = np.flatnonzero(known.bound)
+    _, first, inverse = np.unique(known.owners[bound], return_index=True, return_inverse=True)
+    groups[bound] = bound[first][inverse]
+    return groups
+
+
+def barred_pairs(groups: Ints, owners: Ints, known: Known, first: Ints, second: Ints) -> Bools:
+    """Return which pairs of groups users keep apart: different owners, or a face barred from the other's owner.
+
+    Args:
+        groups: (N,) int64, the group of each face, named by one of the N rows.
+        owners: (N,) int64, in the rows that name groups: whose group it is; -1: nobody's.
+        known: of the N faces.
+        first: (P,) int64 groups.
+        second: (P,) int64.
+
+    Returns:
+        (P,) bool.
+    """
+    of_first, of_second = owners[first], owners[second]
+    barred: Bools = (of_first >= 0) & (of_second >= 0) & (of_first != of_second)
+    if len(known.barred):
+        width = int(max(known.owners.max(initial=0), known.barred[:, 1].max())) + 1
+        keys = groups[known.barred[:, 0]] * width + known.barred[:, 1]
+        for group, owner in ((first, of_second), (second, of_first)):
+            barred |= (owner >= 0) & np.isin(group * width + owner, keys)
+    return barred
+
+
+def principal_groups(groups: Ints, known: Known) -> dict[int, int]:
+    """Return the group that each owner is found in, by owner: with the bound faces, else with most of the owned ones.
+
+    Args:
+        groups: (N,) int64, the group of each face, -1 for none; groups hold faces of one owner at most.
+        known: of the N faces.
+    """
+    owned = np.flatnonzero((known.owners >= 0) & (groups >= 0))
+    if not len(owned):
+        return {}
+    pairs, inverse, counts = np.unique(
+        np.stack([known.owners[owned], groups[owned]], axis=1), axis=0, return_inverse=True, return_counts=True
+    )
+    binds = np.zeros(len(pairs), np.bool_)
+    binds[inverse.reshape(-1)[known.bound[owned]]] = True
+    worst_first = np.lexsort((-pairs[:, 1], counts, binds))
+    return dict(pairs[worst_first].tolist())
+
+
+def shared_photos(groups: Ints, photo_index: Ints, first: Ints, second: Ints) -> Bools:
     """Return which pairs of groups hold faces of one photo, and so can't be one person.
 
     Args:
@@ -22,26 +108,31 @@ def shared_photos(groups: Ints, photo_index: Ints, first: Ints, second: Ints) ->
     pair_of[first] = pair_of[second] = np.arange(len(first))
     pairs = pair_of[groups]
     members = np.flatnonzero(pairs >= 0)
-    order = members[np.lexsort((photo_index[members], pairs[members]))]
+    order = members[np.lexsort((groups[members], photo_index[members], pairs[members]))]
     same = (pairs[order][1:] == pairs[order][:-1]) & (photo_index[order][1:] == photo_index[order][:-1])
+    same &= groups[order][1:] != groups[order][:-1]  # a user may have bound two faces of one photo together
     shared = np.zeros(len(first), np.bool_)
     shared[pairs[order[1:][same]]] = True
     return shared
 
 
-def without_single_photo_groups(labels: Ints, photo_index: Ints, least_photos: int = 2) -> Ints:
+def without_single_photo_groups(
+    labels: Ints, photo_index: Ints, kept: Collection[int] = (), least_photos: int = 2
+) -> Ints:
     """Return the labels with -1 for every face whose group is on too few different photos.
 
     Args:
         labels: (N,) int64 groups, -1 for none.
         photo_index: (N,) int64, the photo of each face.
+        kept: groups that stay whatever they are.
         least_photos: how many different photos make a person.
     """
     if not len(labels):
         return labels.copy()
     group_of_photo = np.unique(np.stack([labels, photo_index], axis=1), axis=0)[:, 0]  # one entry a group and photo
     groups, photos = np.unique(group_of_photo, return_counts=True)
-    return np.where(np.isin(labels, groups[(photos >= least_photos) & (groups >= 0)]), labels, -1)
+    stay = (photos >= least_photos) | np.isin(groups, list(kept))
+    return np.where(np.isin(labels, groups[stay & (groups >= 0)]), labels, -1)
 
 
 def numbered_by_first_face(labels: Ints) -> Ints:

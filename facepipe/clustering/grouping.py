@@ -1,5 +1,6 @@
 """All faces of a library, grouped into people: the whole way from embeddings to labels, top to bottom."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -7,11 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from facepipe.clustering.attachment import attach_faces, membership_probabilities
-from facepipe.clustering.average_linkage import merge_along_forest
-from facepipe.clustering.constraints import numbered_by_first_face, without_single_photo_groups
+from facepipe.clustering.average_linkage import Merged, merge_along_forest
+from facepipe.clustering.constraints import (
+    Known,
+    nothing_known,
+    numbered_by_first_face,
+    principal_groups,
+    without_single_photo_groups,
+)
 from facepipe.clustering.crowding import less_crowding
 from facepipe.clustering.knn import Neighbors, check_unit_length, nearest_neighbors
-from facepipe.clustering.mst import minimum_spanning_forest, mutual_reachability, similarity_at
+from facepipe.clustering.mst import Edges, components, minimum_spanning_forest, mutual_reachability, similarity_at
 from facepipe.clustering.neighbor_search import EXHAUSTIVE_FACES, OpenSearch, one_shard, search_neighbors
 from facepipe.clustering.principal_subspace import in_principal_subspace
 
@@ -48,6 +55,7 @@ class Grouping(NamedTuple):
         labels: (N,) int64, the person of each face, numbered in order of their first faces; -1 for unassigned.
         probabilities: (N,) float32, how sure a face's person is, 0 to 1; 0 for unassigned.
         neighbors: nearest faces of all N faces.
+        owners: which label is which owner (`constraints.Known`), by label; an owner without faces has none.
         recall: the share of close neighbours that the search found, measured on a sample; 1 where it was exhaustive.
         probes: lists of similar faces that it searched for each; 0 where it was exhaustive.
     """
@@ -55,6 +63,7 @@ class Grouping(NamedTuple):
     labels: Ints
     probabilities: npt.NDArray[np.float32]
     neighbors: Neighbors
+    owners: Mapping[int, int] = {}
     recall: float = 1.0
     probes: int = 0
 
@@ -65,9 +74,10 @@ def group_faces(
     settings: GroupingSettings | None = None,
     votes: Bools | None = None,
     crowded: Floats | None = None,
+    known: Known | None = None,
     open_search: OpenSearch = one_shard,
 ) -> Grouping:
-    """Return a person for each face: on at least two photos, at most once on each.
+    """Return a person for each face: on at least two photos, at most once on each, or as users have said.
 
     The result is the same whatever the order of the rows.
 
@@ -78,6 +88,7 @@ def group_faces(
         votes: (N,) bool, which faces may form people; the others (faces of poor quality, faces on copies of a photo
             that is already counted) can only join one afterwards. All vote where it is None.
         crowded: (N,) float64, what each face's similarities are lowered by (`crowding`); None: nothing.
+        known: what users have said: whoever a face is bound to be is a person, and the face votes; None: nothing.
         open_search: how lists of very many faces are searched: in this process, or elsewhere.
 
     Raises:
@@ -87,17 +98,43 @@ def group_faces(
     photo_index = np.asarray(photo_index, np.int64)
     votes = np.ones(len(embeddings), np.bool_) if votes is None else votes
     crowded = np.zeros(len(embeddings)) if crowded is None else crowded
-    if len(embeddings) < 2:
-        return Grouping(
-            np.full(len(embeddings), -1, np.int64),
-            np.zeros(len(embeddings), np.float32),
-            nearest_neighbors(embeddings, 1),
-        )
+    known = known or nothing_known(len(embeddings))
+    check_unit_length(embeddings)
+    if not len(embeddings):
+        return Grouping(np.zeros(0, np.int64), np.zeros(0, np.float32), nearest_neighbors(embeddings, 1))
     order = canonical_order(embeddings, photo_index, votes)
-    grouped = _group_in_order(
-        embeddings[order], photo_index[order], votes[order], crowded[order], settings, open_search
-    )
-    return _in_rows_of_caller(grouped, order)
+    faces = Faces(embeddings[order], photo_index[order], (votes | known.bound)[order], crowded[order])
+    return _in_rows_of_caller(_group_in_order(faces, known.taken(order), settings, open_search), order)
+
+
+class Joined(NamedTuple):
+    """What the evidence makes of N faces.
+
+    Attributes:
+        groups: (N,) int64, named by their smallest row.
+        joined_by: (N,) int64, the edge of the forest by which each face came to others; -1: none did.
+        forest: the spanning forest.
+    """
+
+    groups: Ints
+    joined_by: Ints
+    forest: Edges
+
+
+class Faces(NamedTuple):
+    """N faces as they are grouped.
+
+    Attributes:
+        embeddings: (N, D) float32, unit length.
+        photo_index: (N,) int64.
+        votes: (N,) bool.
+        crowded: (N,) float64.
+    """
+
+    embeddings: Embeddings
+    photo_index: Ints
+    votes: Bools
+    crowded: Floats
 
 
 def canonical_order(embeddings: Embeddings, photo_index: Ints, votes: Bools) -> Ints:
@@ -110,28 +147,61 @@ def canonical_order(embeddings: Embeddings, photo_index: Ints, votes: Bools) -> 
     return np.lexsort((votes, photo_index, rank.ravel()))
 
 
-def _group_in_order(
-    embeddings: Embeddings,
-    photo_index: Ints,
-    votes: Bools,
-    crowded: Floats,
-    settings: GroupingSettings,
-    open_search: OpenSearch,
-) -> Grouping:
-    check_unit_length(embeddings)
-    if len(embeddings) > EXHAUSTIVE_FACES:
-        embeddings = in_principal_subspace(embeddings)
+def _group_in_order(faces: Faces, known: Known, settings: GroupingSettings, open_search: OpenSearch) -> Grouping:
+    if len(faces.embeddings) > EXHAUSTIVE_FACES:
+        faces = faces._replace(embeddings=in_principal_subspace(faces.embeddings))
     close = similarity_at(settings.link_distance)
-    neighbors, recall, probes = search_neighbors(embeddings, settings.neighbors, close, open_search=open_search)
-    near = less_crowding(neighbors, crowded)
-    edges = mutual_reachability(near, settings.min_samples, _may_link(near, photo_index, votes, close))
-    forest = minimum_spanning_forest(edges, len(embeddings))
-    groups = merge_along_forest(embeddings, photo_index, forest, settings.average_distance, crowded)
-    people = without_single_photo_groups(groups, photo_index)
+    found = search_neighbors(faces.embeddings, settings.neighbors, close, open_search=open_search)
+    neighbors = found.neighbors
+    joined = join_groups(faces, known, neighbors, settings)
+    owned = principal_groups(joined.groups, known)
+    stay = without_single_photo_groups(joined.groups, faces.photo_index, owned.values())
+    people = numbered_by_first_face(stay)
+    number_of = {owner: int(people[group]) for owner, group in owned.items()}  # groups are named by one of their rows
+    barred = [(face, number_of[owner]) for face, owner in known.barred.tolist() if owner in number_of]
     people = attach_faces(
-        embeddings, photo_index, people, loose=~votes, neighbors=neighbors, attach_distance=settings.attach_distance
+        faces.embeddings,
+        faces.photo_index,
+        people,
+        loose=~faces.votes,
+        neighbors=neighbors,
+        attach_distance=settings.attach_distance,
+        barred=barred,
     )
-    return Grouping(people, membership_probabilities(embeddings, people), neighbors, recall, probes)
+    owners = {number: owner for owner, number in number_of.items()}
+    probabilities = membership_probabilities(faces.embeddings, people)
+    return Grouping(people, probabilities, neighbors, owners, found.recall, found.probes)
+
+
+def join_groups(faces: Faces, known: Known, neighbors: Neighbors, settings: GroupingSettings) -> Joined:
+    """Return the groups that neighbours' evidence makes of faces, those of a single photo too.
+
+    A forest leaves one way between two faces. Where photos or users bar it, the other edges are tried: a split costs
+    no face the company that it may have.
+
+    Args:
+        faces: N faces in canonical order.
+        known: of the N faces.
+        neighbors: of all N faces.
+        settings: as for `group_faces`.
+    """
+    near = less_crowding(neighbors, faces.crowded)
+    close = similarity_at(settings.link_distance)
+    edges = mutual_reachability(near, settings.min_samples, _may_link(near, faces.photo_index, faces.votes, close))
+    forest = minimum_spanning_forest(edges, len(faces.embeddings))
+
+    def merge(along: Edges, start: Ints | None = None) -> Merged:
+        return merge_along_forest(
+            faces.embeddings, faces.photo_index, along, settings.average_distance, faces.crowded, known, start
+        )
+
+    merged = merge(forest)
+    if len(merged.refused):
+        tree = components(forest, len(faces.embeddings))
+        around = np.isin(tree[edges.left], tree[merged.refused])
+        groups = merge(Edges(*(column[around] for column in edges)), merged.groups).groups
+        merged = merged._replace(groups=groups)
+    return Joined(merged.groups, merged.joined_by, forest)
 
 
 def _may_link(neighbors: Neighbors, photo_index: Ints, votes: Bools, close: float) -> Bools:
@@ -147,4 +217,8 @@ def _in_rows_of_caller(grouped: Grouping, order: Ints) -> Grouping:
     place[order] = np.arange(len(order))  # where each of the caller's faces stands in canonical order
     neighbors = Neighbors(order[grouped.neighbors.ids[place]], grouped.neighbors.similarities[place])
     labels = numbered_by_first_face(grouped.labels[place])
-    return grouped._replace(labels=labels, probabilities=grouped.probabilities[place], neighbors=neighbors)
+    number_of = dict(zip(grouped.labels[place].tolist(), labels.tolist(), strict=True))
+    owners = {number_of[number]: owner for number, owner in grouped.owners.items()}
+    return grouped._replace(
+        labels=labels, probabilities=grouped.probabilities[place], neighbors=neighbors, owners=owners
+    )

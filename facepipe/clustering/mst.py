@@ -119,3 +119,9 @@ def minimum_spanning_forest(edges: Edges, count: int) -> Edges:
         leaving = leaving[merged[ends[0]] != merged[ends[1]]]
     kept = np.sort(np.concatenate(taken))
     return Edges(left[kept], right[kept], distance[kept])
+
+
+def components(edges: Edges, count: int) -> Ints:
+    """Return the connected component of each of `count` faces, (N,) int64, numbered from 0."""
+    graph = coo_array((np.ones(len(edges.left)), (edges.left, edges.right)), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
