@@ -3,7 +3,7 @@
 source  ─► ingest  ─► files
 files   ─► extract ─► photos, faces
 photos  ─► dedup   ─► comparisons, duplicates
-faces   ─► group   ─► neighbors, assignments, people, lineage
+faces   ─► group   ─► neighbors, people, lineage, changes, assignments
 library ─► report
 """
 
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,8 +19,11 @@ import pyarrow.compute as pc
 
 from facepipe.config import Config
 from facepipe.library.compaction import compact
+from facepipe.library.decisions import Decided, Decision, check_consistent, to_rows
 from facepipe.library.library import Library
 from facepipe.library.pending import Comparison, compare_listing, pending_photos
+from facepipe.library.people_history import owners_at, what_is_decided
+from facepipe.library.run_history import find_run, past_runs
 from facepipe.library.run_record import RunRecord, Step, last_inputs
 from facepipe.library.shards import cut_by_bytes, packed_root, with_known_places
 from facepipe.library.writer import Writer
@@ -47,11 +51,12 @@ from facepipe.stages.find_duplicates import (
     photos_to_compare,
     search_copies,
 )
-from facepipe.stages.group_people import FACE_COLUMNS, group_people, grouping_inputs, same_people
+from facepipe.stages.group_people import FACE_COLUMNS, group_people, grouping_inputs
 from facepipe.stages.group_people import PHOTO_COLUMNS as GROUPED_PHOTO_COLUMNS
 from facepipe.stages.identify_files import IdentifyFiles, file_rows
 from facepipe.stages.measure_faces import MeasureFaces
 from facepipe.stages.pack_photos import PackPhotos
+from facepipe.stages.people_tables import DATE_COLUMNS, PERSON_COLUMNS, follow_decision, people_tables
 from facepipe.stages.read_photos import ReadPhotos
 from facepipe.stages.write_faces import WriteFaces, data_files_of
 
@@ -81,12 +86,14 @@ class Choice:
         limit: the most new files to ingest, and the most photos to extract; None: all.
         retry_failed: also try files that failed before and have not changed.
         pack: copy the bytes of new photos into the library.
+        incremental: group only faces that are new: whoever has a person keeps it.
     """
 
     selection: Selection = EVERYTHING
     limit: int | None = None
     retry_failed: bool = False
     pack: bool = False
+    incremental: bool = False
 
 
 @dataclass(frozen=True)
@@ -227,11 +234,9 @@ def dedup(job: Job) -> None:
 
 
 def group(job: Job) -> None:
-    """Write `neighbors`, `people`, `lineage` and `assignments`: whose faces they are.
+    """Write `neighbors`, `people`, `lineage`, `changes` and `assignments`: whose faces they are.
 
-    `assignments` comes last: until then a repeated grouping starts from the old ones and ends as this one would have,
-    and recovery drops the lineage. What a grouping leaves as it is is not written: one that is repeated, since the run
-    died afterwards, adds no lineage.
+    It is left out where nothing that it depends on has changed since it last ran.
     """
     library, writer = job.library, job.writer
     with job.record.step("group") as step:
@@ -239,31 +244,71 @@ def group(job: Job) -> None:
         step.rows = len(faces)
         known = library.read("files"), library.read("photos", PHOTO_COLUMNS), library.read("comparisons")
         keepers = find_keepers(*known)
-        step.inputs = grouping_inputs(faces, keepers, job.config.group)
-        if step.inputs != last_inputs(library.read("runs"), "group"):
-            photos = library.read("photos", GROUPED_PHOTO_COLUMNS)
-            people, assignments = library.read("people"), library.read("assignments")
+        decisions = library.read("decisions", ["decision_id"])["decision_id"].to_pylist()
+        inputs = grouping_inputs(faces, keepers, job.config.group, decisions)
+        if job.choice.incremental or inputs != last_inputs(library.read("runs"), "group"):
+            decided = what_is_decided(library)
             grouped = group_people(
                 faces,
-                photos,
+                library.read("photos", GROUPED_PHOTO_COLUMNS),
                 keepers,
-                people,
-                assignments,
+                library.read("assignments"),
+                decided,
                 job.config.group,
-                job.record.run_id,
                 load_cohort(job.config.embed),
                 job.engine.open_search,
+                job.choice.incremental,
             )
             step.measured = grouped.search
-            if not same_people(grouped.assignments, assignments):
-                writer.append("lineage", grouped.lineage)
-            for name in ("neighbors", "people", "assignments"):
-                rows = getattr(grouped, name)
-                if not rows.equals(library.read(name)):
-                    writer.replace(name, rows)
+            if job.choice.incremental:
+                writer.upsert("neighbors", "face_id", grouped.neighbors)
+            elif not grouped.neighbors.equals(library.read("neighbors")):
+                writer.replace("neighbors", grouped.neighbors)
+            _write_people(job, grouped.assignments, decided)
+            job.record.count(faces_unusable=grouped.unusable)
+        step.inputs = None if job.choice.incremental else inputs
         assigned = library.read("assignments", ["person_id"])["person_id"]
         persons = len(library.read("people", ["person_id"]))
         job.record.count(faces=len(faces), people=persons, unassigned=assigned.null_count)
+
+
+def decide(job: Job, decision: Decision) -> None:
+    """Write a user's decision to `decisions`, and what follows from it at once; regroupings are bound to it.
+
+    Raises:
+        WrongUsageError: it contradicts one that holds; nothing is changed.
+    """
+    library = job.library
+    with job.record.step("people") as step:
+        check_consistent(what_is_decided(library), decision)
+        step.rows = len(decision.face_ids)
+        job.writer.append("decisions", to_rows(decision))
+        decided = what_is_decided(library)
+        assignments = library.read("assignments")
+        then = None
+        if decision.kind == "rollback":
+            at = find_run(past_runs(library), decision.name).finished_at
+            then = owners_at(assignments, library.read("changes"), at)
+        _write_people(job, follow_decision(assignments, decided, then), decided)
+
+
+def _write_people(job: Job, assignments: pa.Table, decided: Decided) -> None:
+    """Write who is who and what became of people; what stays as it is is not written.
+
+    `assignments` comes last: until then a repeated grouping starts from the old ones and ends as this one would have,
+    and recovery drops `lineage` and `changes`. One that is repeated, since the run died afterwards, adds none.
+    """
+    library, writer = job.library, job.writer
+    faces, photos = library.read("faces", PERSON_COLUMNS), library.read("photos", DATE_COLUMNS)
+    old = library.read("assignments")
+    tables = people_tables(assignments, faces, photos, decided, old, job.record.run_id, datetime.now(UTC))
+    writer.append("lineage", tables.lineage)
+    writer.append("changes", tables.changes)
+    for name, rows in (("people", tables.people), ("assignments", tables.assignments)):
+        if not rows.equals(library.read(name)):
+            writer.replace(name, rows)
+    moved = pc.is_in(tables.changes["face_id"], value_set=old["face_id"].combine_chunks())
+    job.record.count(changed_company=pc.sum(moved).as_py() or 0, faces_before=len(old))
 
 
 def report(job: Job) -> None:

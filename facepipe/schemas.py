@@ -92,6 +92,15 @@ LINEAGE = pa.schema(
         ("kind", pa.string()),  # kept, split, merged, new, gone
     ]
 )
+CHANGES = pa.schema(  # each change of a face's person: what the past was follows from the present
+    [
+        ("run_id", pa.string()),
+        ("at", TIME),
+        ("face_id", pa.string()),
+        ("old_person_id", pa.string()),  # null: unassigned
+        ("new_person_id", pa.string()),
+    ]
+)
 DECISIONS = pa.schema(
     [
         ("decision_id", pa.string()),
@@ -156,6 +165,7 @@ TABLES: dict[str, pa.Schema] = {
     "assignments": ASSIGNMENTS,
     "people": PEOPLE,
     "lineage": LINEAGE,
+    "changes": CHANGES,
     "decisions": DECISIONS,
     "duplicates": DUPLICATES,
     "comparisons": COMPARISONS,

@@ -5,8 +5,6 @@ from collections.abc import Collection
 import numpy as np
 import numpy.typing as npt
 
-from facepipe.clustering.knn import Neighbors
-
 Embeddings = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -24,8 +22,8 @@ def attach_faces(
     photo_index: Ints,
     labels: Ints,
     *,
-    loose: npt.NDArray[np.bool_],
-    neighbors: Neighbors,
+    loose: Ints,
+    neighbor_ids: Ints,
     attach_distance: float,
     barred: Collection[tuple[int, int]] = (),
 ) -> Ints:
@@ -37,16 +35,16 @@ def attach_faces(
         embeddings: (N, D) float32, unit length.
         photo_index: (N,) int64, the photo of each face.
         labels: (N,) int64 people, -1 for none; loose faces have none.
-        loose: (N,) bool, the faces that may join.
-        neighbors: of all N faces.
+        loose: (L,) int64, the faces that may join.
+        neighbor_ids: (L, K) int64, their nearest faces.
         attach_distance: greatest root mean square distance to the person's faces (Euclidean, 0 to 2).
         barred: pairs of a face and a person that don't go together.
     """
     attached = labels.copy()
-    if attach_distance == 0 or not loose.any():
+    if attach_distance == 0 or not len(loose):
         return attached
-    faces = np.repeat(np.flatnonzero(loose), neighbors.ids.shape[1])
-    pairs = np.stack([faces, labels[neighbors.ids[loose]].ravel()], axis=1)  # (P, 2) face and person
+    faces = np.repeat(loose, neighbor_ids.shape[1])
+    pairs = np.stack([faces, labels[neighbor_ids].ravel()], axis=1)  # (P, 2) face and person
     pairs = np.unique(pairs[pairs[:, 1] >= 0], axis=0)
     faces, people = pairs.T
     sums, counts = _sums_of_groups(embeddings, labels)

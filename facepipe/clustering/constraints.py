@@ -27,13 +27,12 @@ class Known(NamedTuple):
     bound: Bools
     barred: Ints
 
-    def taken(self, order: Ints) -> "Known":
-        """Return what is known of the same faces in another order (N,)."""
-        place = np.empty_like(order)
-        place[order] = np.arange(len(order))
-        barred = self.barred.copy()
-        barred[:, 0] = place[barred[:, 0]]
-        return Known(self.owners[order], self.bound[order], barred)
+    def of(self, rows: Ints) -> "Known":
+        """Return what is known of some of the faces (M,), in their order."""
+        place = np.full(len(self.owners), -1)
+        place[rows] = np.arange(len(rows))
+        faces, owners = place[self.barred[:, 0]], self.barred[:, 1]
+        return Known(self.owners[rows], self.bound[rows], np.stack([faces, owners], axis=1)[faces >= 0])
 
 
 def nothing_known(count: int) -> Known:

@@ -18,8 +18,15 @@ from facepipe.clustering.constraints import (
 )
 from facepipe.clustering.crowding import less_crowding
 from facepipe.clustering.knn import Neighbors, check_unit_length, nearest_neighbors
-from facepipe.clustering.mst import Edges, components, minimum_spanning_forest, mutual_reachability, similarity_at
-from facepipe.clustering.neighbor_search import EXHAUSTIVE_FACES, OpenSearch, one_shard, search_neighbors
+from facepipe.clustering.mst import (
+    Edges,
+    components,
+    edges_from,
+    minimum_spanning_forest,
+    mutual_reachability,
+    similarity_at,
+)
+from facepipe.clustering.neighbor_search import EXHAUSTIVE_FACES, OpenSearch, Searched, one_shard, search_neighbors
 from facepipe.clustering.principal_subspace import in_principal_subspace
 
 Embeddings = npt.NDArray[np.float32]
@@ -54,7 +61,7 @@ class Grouping(NamedTuple):
     Attributes:
         labels: (N,) int64, the person of each face, numbered in order of their first faces; -1 for unassigned.
         probabilities: (N,) float32, how sure a face's person is, 0 to 1; 0 for unassigned.
-        neighbors: nearest faces of all N faces.
+        neighbors: nearest faces of all N faces, or of the new ones in their order.
         owners: which label is which owner (`constraints.Known`), by label; an owner without faces has none.
         recall: the share of close neighbours that the search found, measured on a sample; 1 where it was exhaustive.
         probes: lists of similar faces that it searched for each; 0 where it was exhaustive.
@@ -76,6 +83,7 @@ def group_faces(
     crowded: Floats | None = None,
     known: Known | None = None,
     open_search: OpenSearch = one_shard,
+    is_new: Bools | None = None,
 ) -> Grouping:
     """Return a person for each face: on at least two photos, at most once on each, or as users have said.
 
@@ -90,6 +98,8 @@ def group_faces(
         crowded: (N,) float64, what each face's similarities are lowered by (`crowding`); None: nothing.
         known: what users have said: whoever a face is bound to be is a person, and the face votes; None: nothing.
         open_search: how lists of very many faces are searched: in this process, or elsewhere.
+        is_new: (N,) bool, the faces that are to join people or make new ones. All others stay as they are: who is bound
+            to somebody with them, who is bound to nobody alone, unless a new person comes to be around it. None: all.
 
     Raises:
         FacepipeError: an embedding is not finite or not of unit length.
@@ -103,8 +113,9 @@ def group_faces(
     if not len(embeddings):
         return Grouping(np.zeros(0, np.int64), np.zeros(0, np.float32), nearest_neighbors(embeddings, 1))
     order = canonical_order(embeddings, photo_index, votes)
-    faces = Faces(embeddings[order], photo_index[order], (votes | known.bound)[order], crowded[order])
-    return _in_rows_of_caller(_group_in_order(faces, known.taken(order), settings, open_search), order)
+    is_new = np.ones(len(embeddings), np.bool_) if is_new is None else is_new
+    faces = Faces(embeddings[order], photo_index[order], (votes | known.bound)[order], crowded[order], is_new[order])
+    return _in_rows_of_caller(_group_in_order(faces, known.of(order), settings, open_search), order, is_new)
 
 
 class Joined(NamedTuple):
@@ -129,12 +140,14 @@ class Faces(NamedTuple):
         photo_index: (N,) int64.
         votes: (N,) bool.
         crowded: (N,) float64.
+        is_new: (N,) bool.
     """
 
     embeddings: Embeddings
     photo_index: Ints
     votes: Bools
     crowded: Floats
+    is_new: Bools
 
 
 def canonical_order(embeddings: Embeddings, photo_index: Ints, votes: Bools) -> Ints:
@@ -150,30 +163,55 @@ def canonical_order(embeddings: Embeddings, photo_index: Ints, votes: Bools) -> 
 def _group_in_order(faces: Faces, known: Known, settings: GroupingSettings, open_search: OpenSearch) -> Grouping:
     if len(faces.embeddings) > EXHAUSTIVE_FACES:
         faces = faces._replace(embeddings=in_principal_subspace(faces.embeddings))
-    close = similarity_at(settings.link_distance)
-    found = search_neighbors(faces.embeddings, settings.neighbors, close, open_search=open_search)
-    neighbors = found.neighbors
-    joined = join_groups(faces, known, neighbors, settings)
-    owned = principal_groups(joined.groups, known)
-    stay = without_single_photo_groups(joined.groups, faces.photo_index, owned.values())
+    found = _search(faces, settings, open_search)
+    joined = join_groups(faces, known, edges_between(faces, found.neighbors, settings), settings)
+    groups = joined.groups if faces.is_new.all() else _with_old_ones_as_they_were(joined.groups, faces.is_new, known)
+    owned = principal_groups(groups, known)
+    stay = without_single_photo_groups(groups, faces.photo_index, owned.values())
     people = numbered_by_first_face(stay)
     number_of = {owner: int(people[group]) for owner, group in owned.items()}  # groups are named by one of their rows
-    barred = [(face, number_of[owner]) for face, owner in known.barred.tolist() if owner in number_of]
+    loose = np.flatnonzero(~faces.votes & faces.is_new)
     people = attach_faces(
         faces.embeddings,
         faces.photo_index,
         people,
-        loose=~faces.votes,
-        neighbors=neighbors,
+        loose=loose,
+        neighbor_ids=found.neighbors.ids[~faces.votes[faces.is_new]],
         attach_distance=settings.attach_distance,
-        barred=barred,
+        barred=[(face, number_of[owner]) for face, owner in known.barred.tolist() if owner in number_of],
     )
     owners = {number: owner for owner, number in number_of.items()}
     probabilities = membership_probabilities(faces.embeddings, people)
-    return Grouping(people, probabilities, neighbors, owners, found.recall, found.probes)
+    return Grouping(people, probabilities, found.neighbors, owners, found.recall, found.probes)
 
 
-def join_groups(faces: Faces, known: Known, neighbors: Neighbors, settings: GroupingSettings) -> Joined:
+def _search(faces: Faces, settings: GroupingSettings, open_search: OpenSearch) -> Searched:
+    if faces.is_new.all():
+        close = similarity_at(settings.link_distance)
+        return search_neighbors(faces.embeddings, settings.neighbors, close, open_search=open_search)
+    found = nearest_neighbors(faces.embeddings, settings.neighbors, rows=np.flatnonzero(faces.is_new))
+    return Searched(found, 1.0, 0)
+
+
+def edges_between(faces: Faces, neighbors: Neighbors, settings: GroupingSettings) -> Edges:
+    """Return the edges between faces that are near enough, both vote, and are in different photos.
+
+    Args:
+        faces: N faces in canonical order.
+        neighbors: of the new ones.
+        settings: as for `group_faces`.
+    """
+    rows = np.flatnonzero(faces.is_new)
+    near = less_crowding(neighbors, faces.crowded, rows)
+    allowed: Bools = near.similarities > similarity_at(settings.link_distance)  # (M, K)
+    allowed &= faces.photo_index[rows, None] != faces.photo_index[near.ids]
+    allowed &= faces.votes[rows, None] & faces.votes[near.ids]
+    if faces.is_new.all():
+        return mutual_reachability(near, settings.min_samples, allowed)
+    return edges_from(rows, near, allowed)
+
+
+def join_groups(faces: Faces, known: Known, edges: Edges, settings: GroupingSettings) -> Joined:
     """Return the groups that neighbours' evidence makes of faces, those of a single photo too.
 
     A forest leaves one way between two faces. Where photos or users bar it, the other edges are tried: a split costs
@@ -182,12 +220,9 @@ def join_groups(faces: Faces, known: Known, neighbors: Neighbors, settings: Grou
     Args:
         faces: N faces in canonical order.
         known: of the N faces.
-        neighbors: of all N faces.
+        edges: between faces that may come together.
         settings: as for `group_faces`.
     """
-    near = less_crowding(neighbors, faces.crowded)
-    close = similarity_at(settings.link_distance)
-    edges = mutual_reachability(near, settings.min_samples, _may_link(near, faces.photo_index, faces.votes, close))
     forest = minimum_spanning_forest(edges, len(faces.embeddings))
 
     def merge(along: Edges, start: Ints | None = None) -> Merged:
@@ -196,26 +231,27 @@ def join_groups(faces: Faces, known: Known, neighbors: Neighbors, settings: Grou
         )
 
     merged = merge(forest)
+    groups = merged.groups
     if len(merged.refused):
         tree = components(forest, len(faces.embeddings))
         around = np.isin(tree[edges.left], tree[merged.refused])
-        groups = merge(Edges(*(column[around] for column in edges)), merged.groups).groups
-        merged = merged._replace(groups=groups)
-    return Joined(merged.groups, merged.joined_by, forest)
+        groups = merge(edges.of(around), groups).groups
+    return Joined(groups, merged.joined_by, forest)
 
 
-def _may_link(neighbors: Neighbors, photo_index: Ints, votes: Bools, close: float) -> Bools:
-    """Return which neighbours (N, K) may become edges: near enough, both vote, and they are in different photos."""
-    allowed: Bools = neighbors.similarities > close
-    allowed &= photo_index[:, None] != photo_index[neighbors.ids]
-    allowed &= votes[:, None] & votes[neighbors.ids]
-    return allowed
+def _with_old_ones_as_they_were(groups: Ints, is_new: Bools, known: Known) -> Ints:
+    """Return the groups without faces that had nobody before, apart from those of new people around new faces."""
+    with_new = np.unique(groups[is_new])
+    of_people = np.unique(groups[known.bound])
+    stays = is_new | known.bound | (np.isin(groups, with_new) & ~np.isin(groups, of_people))
+    return np.where(stays, groups, -1)
 
 
-def _in_rows_of_caller(grouped: Grouping, order: Ints) -> Grouping:
+def _in_rows_of_caller(grouped: Grouping, order: Ints, is_new: Bools) -> Grouping:
     place = np.empty_like(order)
     place[order] = np.arange(len(order))  # where each of the caller's faces stands in canonical order
-    neighbors = Neighbors(order[grouped.neighbors.ids[place]], grouped.neighbors.similarities[place])
+    searched = np.cumsum(is_new[order])[place[is_new]] - 1  # where each new face stands among those searched
+    neighbors = Neighbors(order[grouped.neighbors.ids[searched]], grouped.neighbors.similarities[searched])
     labels = numbered_by_first_face(grouped.labels[place])
     number_of = dict(zip(grouped.labels[place].tolist(), labels.tolist(), strict=True))
     owners = {number_of[number]: owner for number, owner in grouped.owners.items()}

@@ -24,7 +24,7 @@ from facepipe.library.storage import Storage, first_line
 from facepipe.library.writer import Writer
 from facepipe.schemas import TABLES
 
-FORMAT = 2
+FORMAT = 3
 _RECORD = "library.json"
 _UNFINISHED = re.compile(rf"{FOLDER}|{lock.NAME}|{re.escape(_RECORD)}\.[0-9a-f]+\.tmp")
 

@@ -23,7 +23,7 @@ class Step:
     """One step's figures.
 
     Attributes:
-        name: ingest, extract, dedup, group or report; of an inner step, its stage.
+        name: ingest, extract, dedup, group, report or people; of an inner step, its stage.
         rows: files, photos or faces worked on.
         failed: files that failed.
         seconds: wall time; for steps that open stages, from the first row handed to one until the last commit. Of an

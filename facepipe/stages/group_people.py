@@ -1,8 +1,8 @@
-"""Faces become people: the tables that a grouping replaces as a whole."""
+"""Faces become people: embeddings, copies and decisions in, who is who out."""
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,44 +10,57 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facepipe import schemas
+from facepipe.clustering.constraints import Known, nothing_known
 from facepipe.clustering.crowding import crowding
-from facepipe.clustering.grouping import Grouping, GroupingSettings, group_faces
-from facepipe.clustering.identities import Identities, match_identities
-from facepipe.clustering.knn import Neighbors, nearest_among
+from facepipe.clustering.grouping import GroupingSettings, group_faces
+from facepipe.clustering.identities import match_identities
+from facepipe.clustering.knn import Neighbors, has_unit_length, nearest_among
 from facepipe.clustering.neighbor_search import OpenSearch, one_shard
 from facepipe.config import GroupConfig
 from facepipe.duplicates.same_faces import match_faces
+from facepipe.library.decisions import Decided, carry_out
+from facepipe.library.people_history import known_owners
 from facepipe.models.cohort import Cohort
+from facepipe.stages.people_tables import assignments_table, neighbors_table
 
 BOX = ("x0", "y0", "x1", "y1")
 FACE_COLUMNS = ("face_id", "photo_id", "score", *BOX, "embedding")
 PHOTO_COLUMNS = ("photo_id", "taken_at", "width", "height")
 
 
+CORE_PROBABILITY = (
+    0.9  # faces at least so sure to be somebody of whom users have decided anything stay with nobody else
+)
+
+
 class GroupedPeople(NamedTuple):
-    """The outcome of a grouping, as tables, and how well neighbours were found (`clustering.neighbor_search`)."""
+    """The outcome of a grouping.
+
+    Attributes:
+        neighbors: rows of `neighbors`, of all faces or of the new ones.
+        assignments: whose each face is.
+        search: how well neighbours were found (`clustering.neighbor_search`).
+        unusable: faces left out because their embeddings are no finite vectors of unit length.
+    """
 
     neighbors: pa.Table
     assignments: pa.Table
-    people: pa.Table
-    lineage: pa.Table
     search: dict[str, float]
+    unusable: int
 
 
-def grouping_inputs(faces: pa.Table, keepers: Mapping[str, str], config: GroupConfig) -> str:
-    """Return a digest of what a grouping depends on: the faces' ids, which photos are copies, and the settings."""
+def grouping_inputs(
+    faces: pa.Table, keepers: Mapping[str, str], config: GroupConfig, decisions: Sequence[str] = ()
+) -> str:
+    """Return a digest of what a grouping depends on: settings, copies, and by their ids faces and decisions."""
     digest = hashlib.sha256(config.model_dump_json().encode())
     for face_id in sorted(faces["face_id"].to_pylist()):
         digest.update(face_id.encode())
     for photo_id, keeper in sorted(keepers.items()):
         digest.update(f"{photo_id}>{keeper}".encode())
+    for decision_id in sorted(decisions):
+        digest.update(decision_id.encode())
     return digest.hexdigest()
-
-
-def same_people(assignments: pa.Table, others: pa.Table) -> bool:
-    """Return whether two tables `assignments` give the same faces to the same people, in whatever order."""
-    columns = ["face_id", "person_id"]
-    return bool(assignments.select(columns).sort_by("face_id").equals(others.select(columns).sort_by("face_id")))
 
 
 def settings_of(config: GroupConfig) -> GroupingSettings:
@@ -71,14 +84,14 @@ def group_people(
     faces: pa.Table,
     photos: pa.Table,
     keepers: Mapping[str, str],
-    old_people: pa.Table,
     old_assignments: pa.Table,
+    decided: Decided,
     config: GroupConfig,
-    run_id: str,
     cohort: Cohort | None = None,
     open_search: OpenSearch = one_shard,
+    incremental: bool = False,
 ) -> GroupedPeople:
-    """Return who is who now, with the ids and names that people had before.
+    """Return who is who now, with the ids that people had before.
 
     Copies of a photo count once: people are made of the faces of other photos and of the best of the copies. A face in
     a copy is then whoever the same face in the best one is; one that only the copy shows stays unassigned. So copies
@@ -88,56 +101,103 @@ def group_people(
         faces: rows of `faces` with FACE_COLUMNS.
         photos: rows of `photos` with PHOTO_COLUMNS.
         keepers: for each photo that is a copy, the photo_id of the one to count.
-        old_people: `people` as they are.
         old_assignments: `assignments` as they are.
+        decided: what users have decided.
         config: settings.
-        run_id: for `lineage`.
         cohort: of the model that the embeddings come from, where it has one.
         open_search: how lists of very many faces are searched.
+        incremental: only faces without an assignment join people or make new ones; whoever has a person keeps it.
     """
     faces = faces.sort_by("face_id")
     face_ids = faces["face_id"].to_pylist()
-    grouping = _group_counting_copies_once(faces, photos, keepers, config, cohort, open_search)
-    old = old_assignments.filter(pc.is_valid(old_assignments["person_id"]))
-    past = dict(zip(old["face_id"].to_pylist(), old["person_id"].to_pylist(), strict=True))
-    identities = match_identities(past, face_ids, grouping.labels)
-    assignments = _assignments(face_ids, grouping, identities)
-    return GroupedPeople(
-        _neighbors(face_ids, grouping.neighbors),
-        assignments,
-        _people(assignments, faces, photos, old_people),
-        _lineage(identities, run_id),
-        {"recall": round(grouping.recall, 4), "probes": grouping.probes},
-    )
-
-
-def _group_counting_copies_once(
-    faces: pa.Table,
-    photos: pa.Table,
-    keepers: Mapping[str, str],
-    config: GroupConfig,
-    cohort: Cohort | None,
-    open_search: OpenSearch,
-) -> Grouping:
-    """Return the grouping of all faces; neighbours are faces that count, so a face has no copies for neighbours."""
     embeddings = embeddings_of(faces["embedding"])
-    photo_index = faces["photo_id"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
-    votes = faces["score"].to_numpy() >= config.min_score
+    copies = same_faces(faces, photos, keepers)
+    told = what_is_told(face_ids, copies, old_assignments, decided, incremental)
+    usable = has_unit_length(embeddings)
     is_copy = pc.is_in(faces["photo_id"], value_set=pa.array(sorted(keepers), pa.string())).to_numpy()
-    counted, copied = np.flatnonzero(~is_copy), np.flatnonzero(is_copy)
-    crowded = crowding_of(embeddings[counted], config, cohort)
-    grouping = group_faces(
-        embeddings[counted], photo_index[counted], settings_of(config), votes[counted], crowded, open_search
+    counted = np.flatnonzero(usable & ~is_copy & ~told.excluded)
+    is_new = (
+        ~np.isin(face_ids, old_assignments["face_id"].to_pylist()) if incremental else np.ones(len(faces), np.bool_)
     )
-    if not len(copied):
-        return grouping
-    labels = np.full(len(faces), -1, np.int64)
-    probabilities = np.zeros(len(faces), np.float32)
+    grouping = group_faces(
+        embeddings[counted],
+        faces["photo_id"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)[counted],
+        settings_of(config),
+        (faces["score"].to_numpy() >= config.min_score)[counted],
+        crowding_of(embeddings[counted], config, cohort),
+        told.known.of(counted),
+        open_search,
+        is_new[counted],
+    )
+    labels, probabilities = np.full(len(faces), -1, np.int64), np.zeros(len(faces), np.float32)
     labels[counted], probabilities[counted] = grouping.labels, grouping.probabilities
-    in_copy, in_keeper = same_faces(faces, photos, keepers).T
+    in_copy, in_keeper = copies.T
     labels[in_copy], probabilities[in_copy] = labels[in_keeper], probabilities[in_keeper]
-    neighbors = _all_neighbors(embeddings, counted, copied, grouping.neighbors)
-    return grouping._replace(labels=labels, probabilities=probabilities, neighbors=neighbors)
+    owners = {label: told.people[owner] for label, owner in grouping.owners.items()}
+    person_ids = match_identities(known_owners(old_assignments), face_ids, labels, owners)
+    who = dict(zip(face_ids, [person_ids[label] if label >= 0 else None for label in labels.tolist()], strict=True))
+    who = carry_out(decided, who | {face: owner for face, owner in told.owners.items() if face in who})
+    rows, neighbors = _neighbors_of(embeddings, counted, usable & is_new, grouping.neighbors)
+    return GroupedPeople(
+        neighbors_table([face_ids[row] for row in rows], face_ids, neighbors),
+        assignments_table(who, probabilities, decided),
+        {"recall": round(grouping.recall, 4), "probes": grouping.probes},
+        int((~usable).sum()),
+    )
+
+
+class Told(NamedTuple):
+    """What is known of N faces before they are grouped.
+
+    Attributes:
+        owners: whom faces are bound to, by face_id.
+        people: person_ids, in the order in which `known` counts owners.
+        known: of the N faces.
+        excluded: (N,) bool, what is not a face.
+    """
+
+    owners: Mapping[str, str]
+    people: Sequence[str]
+    known: Known
+    excluded: np.ndarray
+
+
+def what_is_told(
+    face_ids: Sequence[str], copies: np.ndarray, old_assignments: pa.Table, decided: Decided, incremental: bool
+) -> Told:
+    """Return what decisions, and where only new faces are grouped the present people, say of N faces.
+
+    People of whom users have decided anything are never joined with each other: the faces surest to be theirs stay.
+
+    Args:
+        face_ids: of the N faces.
+        copies: (P, 2) int64, faces in copies and the same faces in the photos that count: what is told of the one holds
+            for the other.
+        old_assignments: `assignments` as they are.
+        decided: what users have decided.
+        incremental: whether all faces are bound to whom they have.
+    """
+    past = known_owners(old_assignments)
+    bound = {**past, **decided.owners} if incremental else decided.owners
+    sure = old_assignments.filter(pc.greater_equal(old_assignments["probability"], CORE_PROBABILITY))
+    owned = {face: owner for face, owner in known_owners(sure).items() if owner in decided.people} | bound
+    people = sorted({*owned.values(), *(person for _, person in decided.barred)})
+    number_of = {person: number for number, person in enumerate(people)}
+    row_of = {face: row for row, face in enumerate(face_ids)}
+    known = nothing_known(len(face_ids))
+    excluded = np.isin(face_ids, list(decided.not_faces))
+    for face, owner in owned.items():
+        if face in row_of and (face, owner) not in decided.barred:
+            known.owners[row_of[face]] = number_of[owner]
+            known.bound[row_of[face]] = face in bound
+    for copy, keeper in copies.tolist():
+        if known.bound[copy] and not known.bound[keeper]:
+            known.owners[keeper], known.bound[keeper] = known.owners[copy], True
+        excluded[keeper] |= excluded[copy]
+    kept_at = dict(copies.tolist())
+    barred = [(row_of[face], number_of[person]) for face, person in decided.barred if face in row_of]
+    barred += [(kept_at[row], person) for row, person in barred if row in kept_at]
+    return Told(bound, people, known._replace(barred=np.array(barred, np.int64).reshape(-1, 2)), excluded)
 
 
 def same_faces(faces: pa.Table, photos: pa.Table, keepers: Mapping[str, str]) -> np.ndarray:
@@ -168,15 +228,26 @@ def same_faces(faces: pa.Table, photos: pa.Table, keepers: Mapping[str, str]) ->
     return np.concatenate(pairs)
 
 
-def _all_neighbors(embeddings: np.ndarray, counted: np.ndarray, copied: np.ndarray, of_counted: Neighbors) -> Neighbors:
-    """Return the neighbours of all faces; all have as many as the faces that count."""
-    k = of_counted.ids.shape[1]
-    ids = np.empty((len(embeddings), k), np.int64)
-    similarities = np.empty((len(embeddings), k), np.float32)
-    of_copied = nearest_among(embeddings[copied], embeddings[counted], k)
-    ids[counted], similarities[counted] = counted[of_counted.ids], of_counted.similarities
-    ids[copied], similarities[copied] = counted[of_copied.ids], of_copied.similarities
-    return Neighbors(ids, similarities)
+def _neighbors_of(
+    embeddings: np.ndarray, counted: np.ndarray, wanted: np.ndarray, of_counted: Neighbors
+) -> tuple[np.ndarray, Neighbors]:
+    """Return the faces (M,) that have neighbours, and these: faces that count, so a face has no copies for neighbours.
+
+    Args:
+        embeddings: (N, D) of all faces.
+        counted: (C,) rows of those that count.
+        wanted: (N,) bool, whose neighbours are wanted.
+        of_counted: neighbours, as rows of `counted`, of those that count and are wanted.
+    """
+    counts = np.zeros(len(embeddings), np.bool_)
+    counts[counted] = True
+    others = np.flatnonzero(wanted & ~counts)
+    of_others = nearest_among(embeddings[others], embeddings[counted], of_counted.ids.shape[1])
+    rows = np.concatenate([counted[wanted[counted]], others])
+    order = np.argsort(rows)
+    ids = np.concatenate([of_counted.ids, of_others.ids])[order]
+    similarities = np.concatenate([of_counted.similarities, of_others.similarities])[order]
+    return rows[order], Neighbors(counted[ids], similarities)
 
 
 def embeddings_of(column: pa.ChunkedArray) -> np.ndarray:
@@ -184,55 +255,3 @@ def embeddings_of(column: pa.ChunkedArray) -> np.ndarray:
     joined = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], schemas.VECTOR)
     values = joined.flatten().to_numpy(zero_copy_only=False)
     return values.reshape(len(joined), -1) if len(joined) else np.zeros((0, 0), np.float32)
-
-
-def _assignments(face_ids: list[str], grouping: Grouping, identities: Identities) -> pa.Table:
-    columns = {
-        "face_id": face_ids,
-        "person_id": [identities.person_ids[label] if label >= 0 else None for label in grouping.labels],
-        "probability": grouping.probabilities,
-        "origin": ["auto"] * len(face_ids),
-    }
-    return pa.table(columns, schema=schemas.ASSIGNMENTS)
-
-
-def _neighbors(face_ids: list[str], neighbors: Neighbors) -> pa.Table:
-    count, k = neighbors.ids.shape
-    offsets = pa.array(np.arange(count + 1) * k, pa.int32())
-    ids = pa.DictionaryArray.from_arrays(pa.array(neighbors.ids.reshape(-1)), pa.array(face_ids, pa.string()))
-    columns = [
-        pa.array(face_ids, pa.string()),
-        pa.ListArray.from_arrays(offsets, ids.dictionary_decode()),
-        pa.ListArray.from_arrays(offsets, pa.array(neighbors.similarities.reshape(-1), pa.float32())),
-    ]
-    return pa.Table.from_arrays(columns, schema=schemas.NEIGHBORS)
-
-
-def _people(assignments: pa.Table, faces: pa.Table, photos: pa.Table, old_people: pa.Table) -> pa.Table:
-    """Return one row a person: counts, the cover (the face surest to be theirs) and the span of dates."""
-    known = assignments.filter(pc.is_valid(assignments["person_id"])).select(["face_id", "person_id", "probability"])
-    seen = known.join(faces.select(["face_id", "photo_id"]), "face_id").join(photos, "photo_id")
-    totals = seen.group_by("person_id").aggregate(
-        [("face_id", "count"), ("photo_id", "count_distinct"), ("taken_at", "min"), ("taken_at", "max")]
-    )
-    surest = seen.sort_by([("person_id", "ascending"), ("probability", "descending"), ("face_id", "ascending")])
-    covers = surest.group_by("person_id", use_threads=False).aggregate([("face_id", "first")])
-    kept = old_people.select(["person_id", "name", "hidden"])
-    joined = totals.join(covers, "person_id").join(kept, "person_id").sort_by("person_id")
-    columns = {
-        "person_id": joined["person_id"],
-        "name": joined["name"],
-        "faces": joined["face_id_count"],
-        "photos": joined["photo_id_count_distinct"],
-        "cover_face_id": joined["face_id_first"],
-        "first_taken_at": joined["taken_at_min"],
-        "last_taken_at": joined["taken_at_max"],
-        "hidden": pc.fill_null(joined["hidden"], False),
-    }
-    return pa.table(columns).cast(schemas.PEOPLE)
-
-
-def _lineage(identities: Identities, run_id: str) -> pa.Table:
-    """Return what became of people; a person who simply goes on is no news."""
-    rows = [{"run_id": run_id, **row._asdict()} for row in identities.lineage]
-    return pa.Table.from_pylist(rows, schema=schemas.LINEAGE)

@@ -16,13 +16,14 @@ LOOSE = LABELS < 0
 
 
 def attach(photos: list[int], distance: float, loose: np.ndarray = LOOSE, **how: object) -> list[int]:
-    neighbors = nearest_neighbors(EMBEDDINGS, 6)
+    rows = np.flatnonzero(loose)
+    ids = nearest_neighbors(EMBEDDINGS, 6, rows=rows).ids
     labels: list[int] = attach_faces(
         EMBEDDINGS,
         np.array(photos),
         LABELS,
-        loose=loose,
-        neighbors=neighbors,
+        loose=rows,
+        neighbor_ids=ids,
         attach_distance=distance,
         **how,  # type: ignore[arg-type]
     ).tolist()

@@ -157,7 +157,7 @@ def test_what_is_known_does_not_depend_on_the_order_of_rows() -> None:
     faces, _ = planted(5, people=6, each=5, spread=0.7)
     told = known(30, {0: 0, 5: 0, 12: 1, 13: 2}, [(7, 0), (20, 1)])
     order = np.random.default_rng(0).permutation(30)
-    mixed = group_faces(faces[order], np.arange(30)[order], known=told.taken(order)).labels
+    mixed = group_faces(faces[order], np.arange(30)[order], known=told.of(order)).labels
     straight = group_faces(faces, np.arange(30), known=told).labels
     back = np.empty(30, np.int64)
     back[order] = mixed

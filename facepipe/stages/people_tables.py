@@ -1,0 +1,149 @@
+"""The tables that say who is who, as a grouping or a user's decision leaves them."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from facepipe import schemas
+from facepipe.clustering.identities import lineage_of
+from facepipe.clustering.knn import Neighbors
+from facepipe.library.decisions import Decided, carry_out
+from facepipe.library.people_history import changes_between, known_owners, owners_of
+
+LEAST_PHOTOS = 2  # of a person of whom nobody has decided anything
+PERSON_COLUMNS = ("face_id", "photo_id")  # of `faces`
+DATE_COLUMNS = ("photo_id", "taken_at")  # of `photos`
+
+
+class PeopleTables(NamedTuple):
+    """What is written where people change.
+
+    Attributes:
+        assignments: all of them.
+        people: all of them.
+        lineage: rows to add: what became of people.
+        changes: rows to add: what became of faces.
+    """
+
+    assignments: pa.Table
+    people: pa.Table
+    lineage: pa.Table
+    changes: pa.Table
+
+
+def people_tables(
+    assignments: pa.Table,
+    faces: pa.Table,
+    photos: pa.Table,
+    decided: Decided,
+    old_assignments: pa.Table,
+    run_id: str,
+    at: datetime,
+) -> PeopleTables:
+    """Return the tables that follow from who is who now.
+
+    Args:
+        assignments: as they are to be.
+        faces: rows of `faces` with PERSON_COLUMNS.
+        photos: rows of `photos` with DATE_COLUMNS.
+        decided: what users have decided: names and who is hidden.
+        old_assignments: `assignments` as they are.
+        run_id: of the run that changes them.
+        at: when, UTC.
+    """
+    changes = changes_between(owners_of(old_assignments), owners_of(assignments), run_id, at)
+    lineage = schemas.LINEAGE.empty_table()
+    if len(changes):
+        became = lineage_of(known_owners(old_assignments), known_owners(assignments))
+        lineage = pa.Table.from_pylist([{"run_id": run_id, **row._asdict()} for row in became], schema=schemas.LINEAGE)
+    return PeopleTables(assignments, people_table(assignments, faces, photos, decided), lineage, changes)
+
+
+def assignments_table(
+    owners: Mapping[str, str | None], probabilities: Sequence[float] | np.ndarray, decided: Decided
+) -> pa.Table:
+    """Return `assignments`.
+
+    Args:
+        owners: the person_id of each face, None for unassigned.
+        probabilities: (N,) in the order of `owners`; what a user has said of a single face is sure.
+        decided: what users have decided.
+    """
+    rows = zip(owners, probabilities, strict=True)
+    columns = {
+        "face_id": list(owners),
+        "person_id": list(owners.values()),
+        "probability": [1.0 if face in decided.named_faces else float(probability) for face, probability in rows],
+        "origin": ["user" if face in decided.owners or face in decided.not_faces else "auto" for face in owners],
+    }
+    return pa.table(columns, schema=schemas.ASSIGNMENTS)
+
+
+def follow_decision(assignments: pa.Table, decided: Decided, then: Mapping[str, str] | None = None) -> pa.Table:
+    """Return `assignments` once what is decided holds, without a regrouping.
+
+    A person of whom nobody has decided anything and who is left on a single photo is nobody any more.
+
+    Args:
+        assignments: as they are.
+        decided: what holds.
+        then: the person_id of faces that had one at the time to return to, where a decision returns to one.
+    """
+    before = owners_of(assignments)
+    after = carry_out(decided, before if then is None else {face: then.get(face) for face in before})
+    left = {owner for face, owner in before.items() if owner is not None and after[face] != owner} - decided.people
+    photos_of: defaultdict[str, set[str]] = defaultdict(set)
+    for face, owner in after.items():
+        if owner in left:
+            photos_of[owner].add(face.rpartition("-")[0])
+    ended = {owner for owner, photos in photos_of.items() if len(photos) < LEAST_PHOTOS}
+    after = {face: None if owner in ended else owner for face, owner in after.items()}
+    return assignments_table(after, assignments["probability"].to_pylist(), decided)
+
+
+def neighbors_table(queries: Sequence[str], face_ids: Sequence[str], neighbors: Neighbors) -> pa.Table:
+    """Return rows of `neighbors`.
+
+    Args:
+        queries: M face ids whose neighbours they are.
+        face_ids: N face ids that the neighbours' rows count.
+        neighbors: of the M faces.
+    """
+    count, k = neighbors.ids.shape
+    offsets = pa.array(np.arange(count + 1) * k, pa.int32())
+    ids = pa.DictionaryArray.from_arrays(pa.array(neighbors.ids.reshape(-1)), pa.array(face_ids, pa.string()))
+    columns = [
+        pa.array(queries, pa.string()),
+        pa.ListArray.from_arrays(offsets, ids.dictionary_decode()),
+        pa.ListArray.from_arrays(offsets, pa.array(neighbors.similarities.reshape(-1), pa.float32())),
+    ]
+    return pa.Table.from_arrays(columns, schema=schemas.NEIGHBORS)
+
+
+def people_table(assignments: pa.Table, faces: pa.Table, photos: pa.Table, decided: Decided) -> pa.Table:
+    """Return one row a person: counts, the cover (the face surest to be theirs), the span of dates, the name."""
+    known = assignments.filter(pc.is_valid(assignments["person_id"])).select(["face_id", "person_id", "probability"])
+    seen = known.join(faces.select(list(PERSON_COLUMNS)), "face_id").join(photos.select(list(DATE_COLUMNS)), "photo_id")
+    totals = seen.group_by("person_id").aggregate(
+        [("face_id", "count"), ("photo_id", "count_distinct"), ("taken_at", "min"), ("taken_at", "max")]
+    )
+    surest = seen.sort_by([("person_id", "ascending"), ("probability", "descending"), ("face_id", "ascending")])
+    covers = surest.group_by("person_id", use_threads=False).aggregate([("face_id", "first")])
+    joined = totals.join(covers, "person_id").sort_by("person_id")
+    persons = joined["person_id"].to_pylist()
+    columns = {
+        "person_id": joined["person_id"],
+        "name": pa.array([decided.names.get(person) for person in persons], pa.string()),
+        "faces": joined["face_id_count"],
+        "photos": joined["photo_id_count_distinct"],
+        "cover_face_id": joined["face_id_first"],
+        "first_taken_at": joined["taken_at_min"],
+        "last_taken_at": joined["taken_at_max"],
+        "hidden": pa.array([person in decided.hidden for person in persons], pa.bool_()),
+    }
+    return pa.table(columns).cast(schemas.PEOPLE)
