@@ -16,6 +16,7 @@ COMMANDS = {
     "dedup": "facepipe.cli.steps:dedup",
     "group": "facepipe.cli.steps:group",
     "report": "facepipe.cli.steps:report",
+    "people": "facepipe.cli.people:people",
     "check": "facepipe.cli.check:check",
     "runs": "facepipe.cli.runs:runs",
     "doctor": "facepipe.cli.doctor:doctor",

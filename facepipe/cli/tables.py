@@ -1,6 +1,6 @@
 """What commands print for people: summaries and tables."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
@@ -27,6 +27,12 @@ def print_summary(summary: Mapping[str, Any], library: Library) -> None:
         click.echo(
             f"{summary['faces']:,} faces, {summary['people']:,} people, {summary['unassigned']:,} faces unassigned"
         )
+        if summary.get("faces_before"):
+            changed = summary["changed_company"]
+            click.echo(f"{changed:,} of {_counted(summary['faces_before'], 'earlier face')} changed company")
+        if summary.get("faces_unusable"):
+            unusable = _counted(summary["faces_unusable"], "face")
+            click.echo(f"{unusable} left out: damaged embeddings; `facepipe extract --redo` makes them anew")
     if "duplicate_groups" in summary:
         click.echo(f"{_counted(summary['duplicate_groups'], 'group')} of copies")
     for name, step in summary["stages"].items():
@@ -48,18 +54,25 @@ def print_people(library: Library) -> None:
     people = library.read("people").sort_by([("photos", "descending"), ("person_id", "ascending")])
     if len(people) == 0:
         return
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("person")
-    table.add_column("name")
-    table.add_column("photos", justify="right")
-    table.add_column("faces", justify="right")
-    for person in people.slice(0, PEOPLE_SHOWN).to_pylist():
-        table.add_row(
-            person["person_id"][:8], escape(person["name"] or "-"), f"{person['photos']:,}", f"{person['faces']:,}"
-        )
-    Console().print(table)
+    rows = (
+        (person["person_id"][:8], person["name"] or "-", f"{person['photos']:,}", f"{person['faces']:,}")
+        for person in people.slice(0, PEOPLE_SHOWN).to_pylist()
+    )
+    print_table(("person", "name"), ("photos", "faces"), rows)
     if len(people) > PEOPLE_SHOWN:
         click.echo(f"… and {len(people) - PEOPLE_SHOWN:,} more people")
+
+
+def print_table(left: Iterable[str], right: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
+    """Print a table; the columns named first are aligned to the left, all others to the right."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in left:
+        table.add_column(name, overflow="fold")
+    for name in right:
+        table.add_column(name, justify="right", overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    Console().print(table)
 
 
 def _videos(counts: Mapping[str, Any]) -> list[str]:
