@@ -13,16 +13,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from facepipe.config import Config
+from facepipe.errors import WrongUsageError
 from facepipe.library.compaction import compact
-from facepipe.library.decisions import Decided, Decision, check_consistent, to_rows
+from facepipe.library.decisions import Decided, Decision, check_consistent, from_rows, to_rows
 from facepipe.library.library import Library
+from facepipe.library.lookup import find_faces
 from facepipe.library.pending import Comparison, compare_listing, pending_photos
-from facepipe.library.people_history import owners_at, what_is_decided
+from facepipe.library.people_history import known_owners, owners_at, what_is_decided
 from facepipe.library.run_history import find_run, past_runs
 from facepipe.library.run_record import RunRecord, Step, last_inputs
 from facepipe.library.shards import cut_by_bytes, packed_root, with_known_places
@@ -35,12 +38,13 @@ from facepipe.runtime.interruption import held_back
 from facepipe.runtime.progress import show_progress
 from facepipe.schemas import TABLES
 from facepipe.sources.listed_files import listed_table
-from facepipe.sources.scan_sources import scan_sources
+from facepipe.sources.scan_sources import list_files, scan_sources
 from facepipe.sources.selection import EVERYTHING, Selection
 from facepipe.stage import Stage, check_chain
 from facepipe.stages.align_faces import AlignFaces
 from facepipe.stages.detect_faces import DetectFaces
 from facepipe.stages.embed_faces import EmbedFaces, load_cohort
+from facepipe.stages.explain_face import explain_face
 from facepipe.stages.failures import failures
 from facepipe.stages.find_duplicates import (
     PHOTO_COLUMNS,
@@ -57,6 +61,8 @@ from facepipe.stages.identify_files import IdentifyFiles, file_rows
 from facepipe.stages.measure_faces import MeasureFaces
 from facepipe.stages.pack_photos import PackPhotos
 from facepipe.stages.people_tables import DATE_COLUMNS, PERSON_COLUMNS, follow_decision, people_tables
+from facepipe.stages.person_distances import COLUMNS as COMPARED_COLUMNS
+from facepipe.stages.person_distances import people_on_photo
 from facepipe.stages.read_photos import ReadPhotos
 from facepipe.stages.write_faces import WriteFaces, data_files_of
 
@@ -75,6 +81,12 @@ def extract_stages(config: Config, library: str) -> list[list[Stage]]:
         [ReadPhotos(config.decode), DetectFaces(config.detect), MeasureFaces(), AlignFaces()],
         [EmbedFaces(config.embed), WriteFaces(library, f"{config.detect.detector}+{config.embed.model}")],
     ]
+
+
+def search_stages(config: Config) -> list[list[Stage]]:
+    """Return the stages from a listed file to its faces' vectors."""
+    look: list[Stage] = [IdentifyFiles(config.decode), ReadPhotos(config.decode), DetectFaces(config.detect)]
+    return [[*look, MeasureFaces(), AlignFaces()], [EmbedFaces(config.embed)]]
 
 
 @dataclass(frozen=True)
@@ -270,6 +282,68 @@ def group(job: Job) -> None:
         assigned = library.read("assignments", ["person_id"])["person_id"]
         persons = len(library.read("people", ["person_id"]))
         job.record.count(faces=len(faces), people=persons, unassigned=assigned.null_count)
+
+
+def explain(library: Library, face: str, config: Config) -> dict[str, Any]:
+    """Return why a face is whose it is (`stages.explain_face`).
+
+    Args:
+        library: only read.
+        face: its id, or a short one.
+        config: settings.
+
+    Raises:
+        WrongUsageError: there is no such face, or more than one.
+    """
+    faces = library.read("faces", ("face_id", "photo_id", "score", "embedding"))
+    (face_id,) = find_faces(faces["face_id"].to_pylist(), [face])
+    known = library.read("files"), library.read("photos", PHOTO_COLUMNS), library.read("comparisons")
+    return explain_face(
+        face_id,
+        faces,
+        library.read("assignments"),
+        library.read("people"),
+        find_keepers(*known),
+        what_is_decided(library),
+        from_rows(library.read("decisions")),
+        config.group,
+    )
+
+
+def search(library: Library, photo: Path, engine: Engine, config: Config) -> list[dict[str, Any]]:
+    """Return the faces on a photo, by (y0, x0), and who they may be; nothing is written.
+
+    Args:
+        library: whose people are looked for.
+        photo: need not be in the library.
+        engine: carries the stages out.
+        config: settings.
+
+    Returns:
+        For each face its `box` (x0, y0, x1, y1 in pixels of the upright photo), `score`, `quality` and `people`: those
+        nearest to it, nearest first (`stages.person_distances.Nearness`, with their names).
+
+    Raises:
+        WrongUsageError: the photo can't be read, or the library's faces come from another model.
+    """
+    embedders = {
+        name.rpartition("+")[2] for name in library.read("photos", ["extracted_with"])["extracted_with"].to_pylist()
+    }
+    if embedders - {config.embed.model}:
+        raise WrongUsageError(
+            f"the library's faces come from {', '.join(sorted(embedders))}, not {config.embed.model}: say "
+            f"--set embed.model={min(embedders)}"
+        )
+    rows = list_files([photo])
+    rows = rows.append_column("read_from", rows["uri"])
+    stages = search_stages(config)
+    check_chain([stage for group in stages for stage in group], rows.schema)
+    found = pa.concat_tables(engine.run([rows], stages))
+    (status,), (message,) = found["status"].to_pylist(), found["message"].to_pylist()
+    if status:
+        raise WrongUsageError(f"{photo} can't be used: {message}")
+    owners = known_owners(library.read("assignments"))
+    return people_on_photo(found, library.iterate("faces", COMPARED_COLUMNS), owners, library.read("people"))
 
 
 def decide(job: Job, decision: Decision) -> None:

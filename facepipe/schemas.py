@@ -69,6 +69,7 @@ ASSIGNMENTS = pa.schema(
         ("person_id", pa.string()),  # null: unassigned
         ("probability", pa.float32()),
         ("origin", pa.string()),  # auto, user
+        ("joined_face_id", pa.string()),  # the face whose likeness brought it to others; null: none did
     ]
 )
 PEOPLE = pa.schema(

@@ -109,11 +109,34 @@ def dedup(**options: Any) -> None:
 
 
 @click.command()
+@click.option("--incremental", is_flag=True, help="Only let new faces join people or make new ones; nobody else moves.")
+@click.option("--explain", metavar="FACE", help="Say why a face is whose it is, and change nothing.")
 @library_option
 @computing_options
-def group(**options: Any) -> None:
+def group(explain: str | None, **options: Any) -> None:
     """Group all faces into people."""
-    carry_out("group", options)
+    if explain is None:
+        carry_out("group", options)
+    else:
+        explain_face(explain, options)
+
+
+def explain_face(face: str, options: Mapping[str, Any]) -> None:
+    """Print why a face of a library is whose it is.
+
+    Args:
+        face: its id, or a short one.
+        options: of the command line, by parameter name.
+    """
+    from facepipe import pipeline
+    from facepipe.cli.tables import print_explanation
+    from facepipe.library.library import Library
+
+    explained = pipeline.explain(Library.open(options["library"]), face, options["config"])
+    if options["as_json"]:
+        print_json(explained)
+    else:
+        print_explanation(explained)
 
 
 @click.command()
@@ -171,6 +194,7 @@ def _choice(options: Mapping[str, Any]) -> Any:
         options.get("limit"),
         options.get("retry_failed", False),
         options.get("pack", False),
+        options.get("incremental", False),
     )
 
 

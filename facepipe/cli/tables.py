@@ -1,6 +1,6 @@
 """What commands print for people: summaries and tables."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from facepipe.library.library import Library
+from facepipe.library.lookup import short_face_id
 
 PEOPLE_SHOWN = 20
 
@@ -61,6 +62,47 @@ def print_people(library: Library) -> None:
     print_table(("person", "name"), ("photos", "faces"), rows)
     if len(people) > PEOPLE_SHOWN:
         click.echo(f"… and {len(people) - PEOPLE_SHOWN:,} more people")
+
+
+def print_explanation(explained: Mapping[str, Any]) -> None:
+    """Print why a face is whose it is."""
+    who = _person(explained)
+    sure = f", {explained['probability']:.2f} sure, by {explained['origin']}" if explained["person_id"] else ""
+    click.echo(f"{explained['face_id']}\n{who}{sure}")
+    if explained["person"]:
+        click.echo(f"on average {explained['person']['distance']:.3f} from the person's other faces")
+    if explained["joined_through"]:
+        joined = explained["joined_through"]
+        click.echo(f"came to others through {short_face_id(joined['face_id'])}, {joined['distance']:.3f} away")
+    near = [("member", short_face_id(row["face_id"]), f"{row['distance']:.3f}") for row in explained["nearest_members"]]
+    near += [("other person", _person(row), f"{row['distance']:.3f}") for row in explained["others"]]
+    if near:
+        print_table(("nearest", "who"), ("distance",), near)
+    for sentence in explained["constraints"]:
+        click.echo(f"- {sentence}")
+
+
+def print_search(faces: Sequence[Mapping[str, Any]]) -> None:
+    """Print who may be on a photo."""
+    if not faces:
+        click.echo("There is no face on this photo.")
+        return
+    rows: list[tuple[str, ...]] = []
+    for face in faces:
+        place = ", ".join(f"{side:.0f}" for side in face["box"])
+        if not face["people"]:
+            rows.append((place, "nobody is known yet", "-", "-", "-"))
+        for number, person in enumerate(face["people"]):
+            figures = (f"{person[name]:.3f}" for name in ("distance", "nearest_distance"))
+            rows.append(("" if number else place, _person(person), *figures, f"{person['probability']:.2f}"))
+    print_table(("face at x0, y0, x1, y1", "may be"), ("on average", "nearest", "sure"), rows)
+    click.echo("Distances from a person's faces, 0 to 2: below 1 it is likely to be them.")
+
+
+def _person(row: Mapping[str, Any]) -> str:
+    if row["person_id"] is None:
+        return "nobody"
+    return f"{row['name'] or 'no name'} ({row['person_id'][:8]})"
 
 
 def print_table(left: Iterable[str], right: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:

@@ -49,7 +49,7 @@ def attach_faces(
     faces, people = pairs.T
     sums, counts = _sums_of_groups(embeddings, labels)
     means = sums[people] / counts[people, None]  # (P, D)
-    distances = _rms_distance(embeddings[faces], means)
+    distances = rms_distance(embeddings[faces], means)
     near = np.flatnonzero(distances <= attach_distance)
     taken = set(zip(labels[labels >= 0].tolist(), photo_index[labels >= 0].tolist(), strict=True))
     refused = set(barred)
@@ -85,8 +85,14 @@ def membership_probabilities(embeddings: Embeddings, labels: Ints) -> npt.NDArra
     for start in range(0, len(faces), FACES_AT_ONCE):
         some = faces[start : start + FACES_AT_ONCE]
         others = (sums[labels[some]] - embeddings[some]) / np.maximum(counts[labels[some], None] - 1, 1)  # (B, D)
-        distances[start : start + len(some)] = _rms_distance(embeddings[some], others)
-    probabilities[assigned] = 1 / (1 + np.exp((distances - PROBABILITY_MIDPOINT) / PROBABILITY_SCALE))
+        distances[start : start + len(some)] = rms_distance(embeddings[some], others)
+    probabilities[assigned] = probability_at(distances)
+    return probabilities
+
+
+def probability_at(distances: Floats) -> Floats:
+    """Return how likely faces are a person, from their root mean square distances to the person's other faces."""
+    probabilities: Floats = 1 / (1 + np.exp((distances - PROBABILITY_MIDPOINT) / PROBABILITY_SCALE))
     return probabilities
 
 
@@ -102,7 +108,7 @@ def _sums_of_groups(embeddings: Embeddings, labels: Ints) -> tuple[Floats, Ints]
     return sums, counts
 
 
-def _rms_distance(embeddings: Embeddings, means: Floats) -> Floats:
+def rms_distance(embeddings: Embeddings, means: Floats) -> Floats:
     """Return each unit vector's root mean square distance to the unit vectors of a given mean: sqrt(2 - 2 e.m)."""
     cosines: Floats = np.einsum("nd,nd->n", embeddings, means)
     return np.sqrt(np.maximum(2.0 - 2.0 * cosines, 0.0))

@@ -27,12 +27,12 @@ class Merged(NamedTuple):
 
     Attributes:
         groups: (N,) int64, each face's group, named by its smallest row.
-        joined_by: (N,) int64, the edge by which a face on its own came to others; -1: none did.
+        joined: (N,) int64, the face at the other end of the edge by which a face on its own came to others; -1: none.
         refused: (R,) int64, groups, by a face each, that photos or users kept from another.
     """
 
     groups: Ints
-    joined_by: Ints
+    joined: Ints
     refused: Ints
 
 
@@ -73,11 +73,11 @@ def merge_along_forest(
     edge = np.flatnonzero(groups[forest.left] != groups[forest.right])
     left, right = groups[forest.left[edge]], groups[forest.right[edge]]
     similarity = totals.average_similarity(left, right)
-    joined_by, refused = np.full(len(embeddings), -1), [np.zeros(0, np.int64)]
+    joined, refused = np.full(len(embeddings), -1), [np.zeros(0, np.int64)]
     while True:
         mutual = _nearest_of_both(left, right, np.where(similarity >= least, similarity, -np.inf), len(embeddings))
         if not len(mutual):
-            return Merged(groups, joined_by, np.concatenate(refused))
+            return Merged(groups, joined, np.concatenate(refused))
         ends = left[mutual], right[mutual]
         forbidden = shared_photos(groups, photo_index, *ends) | barred_pairs(groups, owners, known, *ends)
         if forbidden.any():
@@ -86,7 +86,8 @@ def merge_along_forest(
             refused += [end[forbidden] for end in ends]
         mutual = mutual[~forbidden]
         for end in (left[mutual], right[mutual]):
-            joined_by[end[totals.is_single(end)]] = edge[mutual[totals.is_single(end)]]
+            single, by = end[totals.is_single(end)], edge[mutual[totals.is_single(end)]]
+            joined[single] = forest.left[by] + forest.right[by] - single  # the edge's other end
         first, second = np.minimum(left[mutual], right[mutual]), np.maximum(left[mutual], right[mutual])
         totals.add(first, second)
         owners[first] = np.maximum(owners[first], owners[second])

@@ -62,6 +62,7 @@ class Grouping(NamedTuple):
         labels: (N,) int64, the person of each face, numbered in order of their first faces; -1 for unassigned.
         probabilities: (N,) float32, how sure a face's person is, 0 to 1; 0 for unassigned.
         neighbors: nearest faces of all N faces, or of the new ones in their order.
+        joined: (N,) int64, the face whose likeness brought each to others, before all others; -1: none did.
         owners: which label is which owner (`constraints.Known`), by label; an owner without faces has none.
         recall: the share of close neighbours that the search found, measured on a sample; 1 where it was exhaustive.
         probes: lists of similar faces that it searched for each; 0 where it was exhaustive.
@@ -70,6 +71,7 @@ class Grouping(NamedTuple):
     labels: Ints
     probabilities: npt.NDArray[np.float32]
     neighbors: Neighbors
+    joined: Ints
     owners: Mapping[int, int] = {}
     recall: float = 1.0
     probes: int = 0
@@ -111,7 +113,7 @@ def group_faces(
     known = known or nothing_known(len(embeddings))
     check_unit_length(embeddings)
     if not len(embeddings):
-        return Grouping(np.zeros(0, np.int64), np.zeros(0, np.float32), nearest_neighbors(embeddings, 1))
+        return Grouping(photo_index, np.zeros(0, np.float32), nearest_neighbors(embeddings, 1), photo_index)
     order = canonical_order(embeddings, photo_index, votes)
     is_new = np.ones(len(embeddings), np.bool_) if is_new is None else is_new
     faces = Faces(embeddings[order], photo_index[order], (votes | known.bound)[order], crowded[order], is_new[order])
@@ -123,13 +125,11 @@ class Joined(NamedTuple):
 
     Attributes:
         groups: (N,) int64, named by their smallest row.
-        joined_by: (N,) int64, the edge of the forest by which each face came to others; -1: none did.
-        forest: the spanning forest.
+        joined: (N,) int64, the face at the other end of the edge by which each came to others; -1: none did.
     """
 
     groups: Ints
-    joined_by: Ints
-    forest: Edges
+    joined: Ints
 
 
 class Faces(NamedTuple):
@@ -182,7 +182,7 @@ def _group_in_order(faces: Faces, known: Known, settings: GroupingSettings, open
     )
     owners = {number: owner for owner, number in number_of.items()}
     probabilities = membership_probabilities(faces.embeddings, people)
-    return Grouping(people, probabilities, found.neighbors, owners, found.recall, found.probes)
+    return Grouping(people, probabilities, found.neighbors, joined.joined, owners, found.recall, found.probes)
 
 
 def _search(faces: Faces, settings: GroupingSettings, open_search: OpenSearch) -> Searched:
@@ -231,12 +231,12 @@ def join_groups(faces: Faces, known: Known, edges: Edges, settings: GroupingSett
         )
 
     merged = merge(forest)
-    groups = merged.groups
-    if len(merged.refused):
-        tree = components(forest, len(faces.embeddings))
-        around = np.isin(tree[edges.left], tree[merged.refused])
-        groups = merge(edges.of(around), groups).groups
-    return Joined(groups, merged.joined_by, forest)
+    if not len(merged.refused):
+        return Joined(merged.groups, merged.joined)
+    tree = components(forest, len(faces.embeddings))
+    around = np.isin(tree[edges.left], tree[merged.refused])
+    again = merge(edges.of(around), merged.groups)
+    return Joined(again.groups, np.where(merged.joined >= 0, merged.joined, again.joined))
 
 
 def _with_old_ones_as_they_were(groups: Ints, is_new: Bools, known: Known) -> Ints:
@@ -255,6 +255,5 @@ def _in_rows_of_caller(grouped: Grouping, order: Ints, is_new: Bools) -> Groupin
     labels = numbered_by_first_face(grouped.labels[place])
     number_of = dict(zip(grouped.labels[place].tolist(), labels.tolist(), strict=True))
     owners = {number_of[number]: owner for number, owner in grouped.owners.items()}
-    return grouped._replace(
-        labels=labels, probabilities=grouped.probabilities[place], neighbors=neighbors, owners=owners
-    )
+    joined = np.append(order, -1)[grouped.joined[place]]
+    return Grouping(labels, grouped.probabilities[place], neighbors, joined, owners, grouped.recall, grouped.probes)

@@ -116,9 +116,10 @@ def group_people(
     usable = has_unit_length(embeddings)
     is_copy = pc.is_in(faces["photo_id"], value_set=pa.array(sorted(keepers), pa.string())).to_numpy()
     counted = np.flatnonzero(usable & ~is_copy & ~told.excluded)
-    is_new = (
-        ~np.isin(face_ids, old_assignments["face_id"].to_pylist()) if incremental else np.ones(len(faces), np.bool_)
+    joined_before = dict(
+        zip(*(old_assignments[name].to_pylist() for name in ("face_id", "joined_face_id")), strict=True)
     )
+    is_new = np.array([not (incremental and face in joined_before) for face in face_ids], np.bool_)
     grouping = group_faces(
         embeddings[counted],
         faces["photo_id"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)[counted],
@@ -137,10 +138,14 @@ def group_people(
     person_ids = match_identities(known_owners(old_assignments), face_ids, labels, owners)
     who = dict(zip(face_ids, [person_ids[label] if label >= 0 else None for label in labels.tolist()], strict=True))
     who = carry_out(decided, who | {face: owner for face, owner in told.owners.items() if face in who})
+    joined = [None if new else joined_before[face] for face, new in zip(face_ids, is_new.tolist(), strict=True)]
+    came = np.flatnonzero(is_new[counted] & (grouping.joined >= 0))
+    for row, other in zip(counted[came].tolist(), counted[grouping.joined[came]].tolist(), strict=True):
+        joined[row] = face_ids[other]
     rows, neighbors = _neighbors_of(embeddings, counted, usable & is_new, grouping.neighbors)
     return GroupedPeople(
         neighbors_table([face_ids[row] for row in rows], face_ids, neighbors),
-        assignments_table(who, probabilities, decided),
+        assignments_table(who, probabilities, joined, decided),
         {"recall": round(grouping.recall, 4), "probes": grouping.probes},
         int((~usable).sum()),
     )
@@ -185,7 +190,7 @@ def what_is_told(
     number_of = {person: number for number, person in enumerate(people)}
     row_of = {face: row for row, face in enumerate(face_ids)}
     known = nothing_known(len(face_ids))
-    excluded = np.isin(face_ids, list(decided.not_faces))
+    excluded = np.array([face in decided.not_faces for face in face_ids], np.bool_)
     for face, owner in owned.items():
         if face in row_of and (face, owner) not in decided.barred:
             known.owners[row_of[face]] = number_of[owner]

@@ -65,13 +65,17 @@ def people_tables(
 
 
 def assignments_table(
-    owners: Mapping[str, str | None], probabilities: Sequence[float] | np.ndarray, decided: Decided
+    owners: Mapping[str, str | None],
+    probabilities: Sequence[float] | np.ndarray,
+    joined: Sequence[str | None],
+    decided: Decided,
 ) -> pa.Table:
     """Return `assignments`.
 
     Args:
         owners: the person_id of each face, None for unassigned.
         probabilities: (N,) in the order of `owners`; what a user has said of a single face is sure.
+        joined: (N,) the face whose likeness brought each to others.
         decided: what users have decided.
     """
     rows = zip(owners, probabilities, strict=True)
@@ -80,6 +84,7 @@ def assignments_table(
         "person_id": list(owners.values()),
         "probability": [1.0 if face in decided.named_faces else float(probability) for face, probability in rows],
         "origin": ["user" if face in decided.owners or face in decided.not_faces else "auto" for face in owners],
+        "joined_face_id": pa.array(joined, pa.string()),
     }
     return pa.table(columns, schema=schemas.ASSIGNMENTS)
 
@@ -103,7 +108,11 @@ def follow_decision(assignments: pa.Table, decided: Decided, then: Mapping[str, 
             photos_of[owner].add(face.rpartition("-")[0])
     ended = {owner for owner, photos in photos_of.items() if len(photos) < LEAST_PHOTOS}
     after = {face: None if owner in ended else owner for face, owner in after.items()}
-    return assignments_table(after, assignments["probability"].to_pylist(), decided)
+    joined = [
+        face if after[owned] == before[owned] else None
+        for owned, face in zip(before, assignments["joined_face_id"].to_pylist(), strict=True)
+    ]
+    return assignments_table(after, assignments["probability"].to_pylist(), joined, decided)
 
 
 def neighbors_table(queries: Sequence[str], face_ids: Sequence[str], neighbors: Neighbors) -> pa.Table:
