@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from facepipe.clustering.constraints import Known, barred_pairs, bound_groups, nothing_known, shared_photos
+from facepipe.clustering.constraints import Known, barred_pairs, nothing_known, owned_groups, shared_photos
 from facepipe.clustering.mst import Edges, similarity_at
 
 Embeddings = npt.NDArray[np.float32]
@@ -48,7 +48,7 @@ def merge_along_forest(
     """Return the groups that are left when no edge of the forest joins two that are near enough on average.
 
     In rounds: two groups become one where each is the other's nearest, on average, of all that it has an edge to.
-    Groups with faces of one photo never become one, nor those that users keep apart; what users bind together is one
+    Groups with faces of one photo never become one, nor those that users keep apart; what has one owner is together
     from the start.
 
     Departs from the original: groups without an edge between them don't merge, and all nearest pairs of a round merge
@@ -62,10 +62,10 @@ def merge_along_forest(
             Euclidean distances (0 to 2).
         crowded: (N,) float64, what each face's similarities are lowered by (`crowding`); None: nothing.
         known: what users have said; None: nothing.
-        start: (N,) int64, groups to begin with, named by their smallest row; None: what users bind together.
+        start: (N,) int64, groups to begin with, named by their smallest row; None: what has one owner.
     """
     known = known or nothing_known(len(embeddings))
-    groups = bound_groups(known) if start is None else start
+    groups = owned_groups(known.owners) if start is None else start
     owners = np.full(len(embeddings), -1)  # in the rows that name groups
     np.maximum.at(owners, groups, known.owners)
     totals = _Totals(embeddings, groups, crowded)

@@ -13,7 +13,6 @@ from facepipe.clustering.constraints import (
     Known,
     nothing_known,
     numbered_by_first_face,
-    principal_groups,
     without_single_photo_groups,
 )
 from facepipe.clustering.crowding import less_crowding
@@ -98,10 +97,10 @@ def group_faces(
         votes: (N,) bool, which faces may form people; the others (faces of poor quality, faces on copies of a photo
             that is already counted) can only join one afterwards. All vote where it is None.
         crowded: (N,) float64, what each face's similarities are lowered by (`crowding`); None: nothing.
-        known: what users have said: whoever a face is bound to be is a person, and the face votes; None: nothing.
+        known: what users have said: whoever owns a face is a person, and the face votes; None: nothing.
         open_search: how lists of very many faces are searched: in this process, or elsewhere.
-        is_new: (N,) bool, the faces that are to join people or make new ones. All others stay as they are: who is bound
-            to somebody with them, who is bound to nobody alone, unless a new person comes to be around it. None: all.
+        is_new: (N,) bool, the faces that are to join people or make new ones. All others stay as they are: with their
+            owners, or alone unless a new person comes to be around them. None: all.
 
     Raises:
         FacepipeError: an embedding is not finite or not of unit length.
@@ -116,7 +115,9 @@ def group_faces(
         return Grouping(photo_index, np.zeros(0, np.float32), nearest_neighbors(embeddings, 1), photo_index)
     order = canonical_order(embeddings, photo_index, votes)
     is_new = np.ones(len(embeddings), np.bool_) if is_new is None else is_new
-    faces = Faces(embeddings[order], photo_index[order], (votes | known.bound)[order], crowded[order], is_new[order])
+    faces = Faces(
+        embeddings[order], photo_index[order], (votes | (known.owners >= 0))[order], crowded[order], is_new[order]
+    )
     return _in_rows_of_caller(_group_in_order(faces, known.of(order), settings, open_search), order, is_new)
 
 
@@ -166,7 +167,8 @@ def _group_in_order(faces: Faces, known: Known, settings: GroupingSettings, open
     found = _search(faces, settings, open_search)
     joined = join_groups(faces, known, edges_between(faces, found.neighbors, settings), settings)
     groups = joined.groups if faces.is_new.all() else _with_old_ones_as_they_were(joined.groups, faces.is_new, known)
-    owned = principal_groups(groups, known)
+    owned = dict(zip(known.owners.tolist(), groups.tolist(), strict=True))
+    owned.pop(-1, None)
     stay = without_single_photo_groups(groups, faces.photo_index, owned.values())
     people = numbered_by_first_face(stay)
     number_of = {owner: int(people[group]) for owner, group in owned.items()}  # groups are named by one of their rows
@@ -242,8 +244,9 @@ def join_groups(faces: Faces, known: Known, edges: Edges, settings: GroupingSett
 def _with_old_ones_as_they_were(groups: Ints, is_new: Bools, known: Known) -> Ints:
     """Return the groups without faces that had nobody before, apart from those of new people around new faces."""
     with_new = np.unique(groups[is_new])
-    of_people = np.unique(groups[known.bound])
-    stays = is_new | known.bound | (np.isin(groups, with_new) & ~np.isin(groups, of_people))
+    owned = known.owners >= 0
+    of_people = np.unique(groups[owned])
+    stays = is_new | owned | (np.isin(groups, with_new) & ~np.isin(groups, of_people))
     return np.where(stays, groups, -1)
 
 

@@ -155,7 +155,7 @@ class Told(NamedTuple):
     """What is known of N faces before they are grouped.
 
     Attributes:
-        owners: whom faces are bound to, by face_id.
+        owners: who faces are whatever else holds, by face_id.
         people: person_ids, in the order in which `known` counts owners.
         known: of the N faces.
         excluded: (N,) bool, what is not a face.
@@ -172,7 +172,7 @@ def what_is_told(
 ) -> Told:
     """Return what decisions, and where only new faces are grouped the present people, say of N faces.
 
-    People of whom users have decided anything are never joined with each other: the faces surest to be theirs stay.
+    People of whom users have decided anything keep the faces surest to be theirs, and are never joined with each other.
 
     Args:
         face_ids: of the N faces.
@@ -180,29 +180,30 @@ def what_is_told(
             for the other.
         old_assignments: `assignments` as they are.
         decided: what users have decided.
-        incremental: whether all faces are bound to whom they have.
+        incremental: whether every face stays whose it is.
     """
-    past = known_owners(old_assignments)
-    bound = {**past, **decided.owners} if incremental else decided.owners
-    sure = old_assignments.filter(pc.greater_equal(old_assignments["probability"], CORE_PROBABILITY))
-    owned = {face: owner for face, owner in known_owners(sure).items() if owner in decided.people} | bound
+    if incremental:
+        owned = known_owners(old_assignments)
+    else:
+        sure = old_assignments.filter(pc.greater_equal(old_assignments["probability"], CORE_PROBABILITY))
+        owned = {face: owner for face, owner in known_owners(sure).items() if owner in decided.people}
+    owned = {face: owner for face, owner in owned.items() if (face, owner) not in decided.barred} | decided.owners
     people = sorted({*owned.values(), *(person for _, person in decided.barred)})
     number_of = {person: number for number, person in enumerate(people)}
     row_of = {face: row for row, face in enumerate(face_ids)}
     known = nothing_known(len(face_ids))
     excluded = np.array([face in decided.not_faces for face in face_ids], np.bool_)
     for face, owner in owned.items():
-        if face in row_of and (face, owner) not in decided.barred:
+        if face in row_of:
             known.owners[row_of[face]] = number_of[owner]
-            known.bound[row_of[face]] = face in bound
     for copy, keeper in copies.tolist():
-        if known.bound[copy] and not known.bound[keeper]:
-            known.owners[keeper], known.bound[keeper] = known.owners[copy], True
+        if known.owners[keeper] < 0:
+            known.owners[keeper] = known.owners[copy]
         excluded[keeper] |= excluded[copy]
     kept_at = dict(copies.tolist())
     barred = [(row_of[face], number_of[person]) for face, person in decided.barred if face in row_of]
     barred += [(kept_at[row], person) for row, person in barred if row in kept_at]
-    return Told(bound, people, known._replace(barred=np.array(barred, np.int64).reshape(-1, 2)), excluded)
+    return Told(owned, people, known._replace(barred=np.array(barred, np.int64).reshape(-1, 2)), excluded)
 
 
 def same_faces(faces: pa.Table, photos: pa.Table, keepers: Mapping[str, str]) -> np.ndarray:
