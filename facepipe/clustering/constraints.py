@@ -70,28 +70,36 @@ def barred_pairs(groups: Ints, owners: Ints, known: Known, first: Ints, second: 
     return barred
 
 
-def shared_photos(groups: Ints, photo_index: Ints, first: Ints, second: Ints) -> Bools:
-    """Return which pairs of groups hold faces of one photo, and so can't be one person.
+class PhotosOfGroups:
+    """Which photos groups are on, as they merge: two with faces of one photo can't be one person.
 
     Args:
-        groups: (N,) int64, the group of each face, named by one of the N rows.
         photo_index: (N,) int64, the photo of each face.
-        first: (P,) int64 groups; no group is in two pairs.
-        second: (P,) int64.
-
-    Returns:
-        (P,) bool.
+        groups: (N,) int64, the group of each face at the start, named by one of its rows.
     """
-    pair_of = np.full(len(groups), -1)
-    pair_of[first] = pair_of[second] = np.arange(len(first))
-    pairs = pair_of[groups]
-    members = np.flatnonzero(pairs >= 0)
-    order = members[np.lexsort((groups[members], photo_index[members], pairs[members]))]
-    same = (pairs[order][1:] == pairs[order][:-1]) & (photo_index[order][1:] == photo_index[order][:-1])
-    same &= groups[order][1:] != groups[order][:-1]  # a user may have put two faces of one photo together
-    shared = np.zeros(len(first), np.bool_)
-    shared[pairs[order[1:][same]]] = True
-    return shared
+
+    def __init__(self, photo_index: Ints, groups: Ints) -> None:
+        self._photo_index = photo_index
+        self._photos: dict[int, set[int]] = {}  # of groups of several faces
+        for face in np.flatnonzero(groups != np.arange(len(groups))).tolist():
+            group = int(groups[face])
+            self._photos.setdefault(group, {int(photo_index[group])}).add(int(photo_index[face]))
+
+    def shared(self, first: Ints, second: Ints) -> Bools:
+        """Return which pairs of groups (P,) are on one photo together."""
+        pairs = zip(first.tolist(), second.tolist(), strict=True)
+        return np.fromiter((not self._of(a).isdisjoint(self._of(b)) for a, b in pairs), np.bool_, len(first))
+
+    def unite(self, first: Ints, second: Ints) -> None:
+        """Let each first group take up the second one of its pair."""
+        for a, b in zip(first.tolist(), second.tolist(), strict=True):
+            small, large = sorted((self._of(a), self._of(b)), key=len)
+            large |= small
+            self._photos[a] = large
+            self._photos.pop(b, None)
+
+    def _of(self, group: int) -> set[int]:
+        return self._photos.get(group) or {int(self._photo_index[group])}
 
 
 def without_single_photo_groups(
