@@ -21,6 +21,7 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 LEAST_ROUNDS = 8
+GROWTH = 1 / 32  # of two groups together, after which their average is taken anew: it has hardly changed before
 PAIRS_AT_ONCE = 1024  # what is gathered for so many stays in a processor's cache
 
 
@@ -54,7 +55,8 @@ def merge_along_forest(
     from the start.
 
     Departs from the original: groups without an edge between them don't merge, and all nearest pairs of a round merge
-    together (as in Sumengen et al. 2021, "Scaling hierarchical agglomerative clustering to billion-sized datasets").
+    together (as in Sumengen et al. 2021, "Scaling hierarchical agglomerative clustering to billion-sized datasets"). An
+    average is taken anew when its groups have grown by a thirty-second: a large group takes up many single faces.
 
     Args:
         embeddings: (N, D) float32, unit length.
@@ -85,6 +87,7 @@ class _Part:
         edges: (P,) int64, which of all edges they are.
         left, right: (P,) int64, the groups that they join, as places in `names`.
         similarity: (P,) float64.
+        faces_then: (P,) float64, how many faces both groups had when the similarity was taken.
         names: (G,) int64, the groups, ascending.
         faces: (F,) int64, all faces in them.
         group_of: (F,) int64, the faces' groups as places in `names`.
@@ -96,6 +99,7 @@ class _Part:
     left: Ints
     right: Ints
     similarity: Floats
+    faces_then: Floats
     names: Ints
     faces: Ints
     group_of: Ints
@@ -124,6 +128,7 @@ class _Merging:
         self._edges = np.flatnonzero(groups[forest.left] != groups[forest.right])
         self._left, self._right = groups[forest.left[self._edges]], groups[forest.right[self._edges]]
         self._similarity = self._totals.average_similarity(self._left, self._right)
+        self._faces_then = self._totals.faces(self._left, self._right)
         self.groups = groups.copy()
         self.joined = np.full(len(embeddings), -1)
         self.refused = [np.zeros(0, np.int64)]
@@ -147,7 +152,18 @@ class _Merging:
         group_of = place[self.groups]
         faces = np.flatnonzero(group_of >= 0)
         rounds = max(LEAST_ROUNDS, len(self.groups) // len(faces))
-        return _Part(edges, left, right, self._similarity[edges], names, faces, group_of[faces], ~inside[names], rounds)
+        return _Part(
+            edges,
+            left,
+            right,
+            self._similarity[edges],
+            self._faces_then[edges],
+            names,
+            faces,
+            group_of[faces],
+            ~inside[names],
+            rounds,
+        )
 
     def _around(self, chosen: Bools) -> Bools:
         """Return which edges touch a group that one of the chosen edges touches."""
@@ -176,14 +192,8 @@ class _Merging:
         becomes[second] = first
         part.group_of, part.left, part.right = becomes[part.group_of], becomes[part.left], becomes[part.right]
         self.groups[part.faces] = part.names[part.group_of]
-        grown = np.zeros(len(part.names), np.bool_)
-        grown[first] = True
-        changed = np.flatnonzero((grown[part.left] | grown[part.right]) & (part.similarity > -np.inf))
         part.similarity[part.left == part.right] = -np.inf
-        changed = changed[part.similarity[changed] > -np.inf]
-        part.similarity[changed] = self._totals.average_similarity(
-            part.names[part.left[changed]], part.names[part.right[changed]]
-        )
+        self._refresh(part.names[part.left], part.names[part.right], part.similarity, part.faces_then)
         return not (part.is_border[first].any() or part.is_border[second].any())
 
     def _refuse(self, part: _Part, mutual: Ints) -> Bools:
@@ -199,19 +209,19 @@ class _Merging:
 
     def take_back(self, part: _Part) -> None:
         """Let all edges know what has become of a part's groups."""
-        before = np.union1d(self._left[part.edges], self._right[part.edges])
-        grown = np.zeros(len(self.groups), np.bool_)
-        grown[self.groups[before[self.groups[before] != before]]] = True
-        outside = np.ones(len(self._edges), np.bool_)
-        outside[part.edges] = False
         self._left, self._right = self.groups[self._left], self.groups[self._right]
-        self._similarity[part.edges] = part.similarity
-        changed = outside & (grown[self._left] | grown[self._right]) & (self._similarity > -np.inf)
-        self._similarity[changed] = self._totals.average_similarity(self._left[changed], self._right[changed])
+        self._similarity[part.edges], self._faces_then[part.edges] = part.similarity, part.faces_then
         between = self._left != self._right
-        self._edges, self._left, self._right, self._similarity = (
-            column[between] for column in (self._edges, self._left, self._right, self._similarity)
-        )
+        self._edges, self._left, self._right = self._edges[between], self._left[between], self._right[between]
+        self._similarity, self._faces_then = self._similarity[between], self._faces_then[between]
+        self._refresh(self._left, self._right, self._similarity, self._faces_then)
+
+    def _refresh(self, left: Ints, right: Ints, similarity: Floats, faces_then: Floats) -> None:
+        """Take the similarity of groups anew, in place, where they have grown enough."""
+        faces = self._totals.faces(left, right)
+        grown = np.flatnonzero((faces >= (1 + GROWTH) * faces_then) & (similarity > -np.inf))
+        similarity[grown] = self._totals.average_similarity(left[grown], right[grown])
+        faces_then[grown] = faces[grown]
 
 
 class _Totals:
@@ -235,6 +245,11 @@ class _Totals:
         """Return which groups are a face on its own."""
         single: Bools = self._faces[groups] == 1
         return single
+
+    def faces(self, left: Ints, right: Ints) -> Floats:
+        """Return how many faces both of two groups have together, for pairs of groups (P,)."""
+        faces: Floats = self._faces[left] + self._faces[right]
+        return faces
 
     def add(self, first: Ints, second: Ints) -> None:
         """Let each first group take up the second one of its pair."""

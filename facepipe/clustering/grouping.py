@@ -34,6 +34,10 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 
+ORDER_SEED = 1
+ROWS_AT_ONCE = 4096
+
+
 @dataclass(frozen=True)
 class GroupingSettings:
     """How faces become people. Distances are Euclidean, between unit-length embeddings (0 to 2).
@@ -156,9 +160,12 @@ def canonical_order(embeddings: Embeddings, photo_index: Ints, votes: Bools) -> 
 
     Ties between distances, and the last bits of sums, then fall the same way however the rows came.
     """
-    rows = np.ascontiguousarray(embeddings, np.float32)
-    _, rank = np.unique(rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))), return_inverse=True)
-    return np.lexsort((votes, photo_index, rank.ravel()))
+    factors = np.random.default_rng(ORDER_SEED).integers(1, 1 << 63, embeddings.shape[1], np.uint64)
+    keys = np.empty(len(embeddings), np.uint64)
+    for start in range(0, len(embeddings), ROWS_AT_ONCE):
+        block = np.ascontiguousarray(embeddings[start : start + ROWS_AT_ONCE], np.float32).view(np.uint32)
+        keys[start : start + len(block)] = (block * factors).sum(axis=1, dtype=np.uint64)  # equal for equal vectors
+    return np.lexsort((votes, photo_index, keys))
 
 
 def _group_in_order(faces: Faces, known: Known, settings: GroupingSettings, open_search: OpenSearch) -> Grouping:
