@@ -89,6 +89,7 @@ def group_faces(
     known: Known | None = None,
     open_search: OpenSearch = one_shard,
     is_new: Bools | None = None,
+    searched: Searched | None = None,
 ) -> Grouping:
     """Return a person for each face: on at least two photos, at most once on each, or as users have said.
 
@@ -105,6 +106,7 @@ def group_faces(
         open_search: how lists of very many faces are searched: in this process, or elsewhere.
         is_new: (N,) bool, the faces that are to join people or make new ones. All others stay as they are: with their
             owners, or alone unless a new person comes to be around them. None: all.
+        searched: what `search_faces` has found; None: it is searched here.
 
     Raises:
         FacepipeError: an embedding is not finite or not of unit length.
@@ -117,12 +119,78 @@ def group_faces(
     check_unit_length(embeddings)
     if not len(embeddings):
         return Grouping(photo_index, np.zeros(0, np.float32), nearest_neighbors(embeddings, 1), photo_index)
-    order = canonical_order(embeddings, photo_index, votes)
     is_new = np.ones(len(embeddings), np.bool_) if is_new is None else is_new
+    searched = searched or search_faces(embeddings, photo_index, settings, votes, open_search, is_new)
+    order = canonical_order(embeddings, photo_index, votes)
     faces = Faces(
-        embeddings[order], photo_index[order], (votes | (known.owners >= 0))[order], crowded[order], is_new[order]
+        _compact(embeddings[order]),
+        photo_index[order],
+        (votes | (known.owners >= 0))[order],
+        crowded[order],
+        is_new[order],
     )
-    return _in_rows_of_caller(_group_in_order(faces, known.of(order), settings, open_search), order, is_new)
+    neighbors = _reordered(searched.neighbors, is_new, order)
+    grouped = _group_in_order(faces, known.of(order), neighbors, settings)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))  # where each of the caller's faces stands in canonical order
+    labels = numbered_by_first_face(grouped.labels[place])
+    number_of = dict(zip(grouped.labels[place].tolist(), labels.tolist(), strict=True))
+    owners = {number_of[number]: owner for number, owner in grouped.owners.items()}
+    joined = np.append(order, -1)[grouped.joined[place]]
+    return Grouping(
+        labels, grouped.probabilities[place], searched.neighbors, joined, owners, searched.recall, searched.probes
+    )
+
+
+def search_faces(
+    embeddings: Embeddings,
+    photo_index: Ints,
+    settings: GroupingSettings | None = None,
+    votes: Bools | None = None,
+    open_search: OpenSearch = one_shard,
+    is_new: Bools | None = None,
+) -> Searched:
+    """Return the nearest faces of all faces, or of the new ones: the first and longest part of `group_faces`.
+
+    Args:
+        embeddings: as for `group_faces`, and all others too.
+        photo_index: (N,).
+        settings: defaults where None.
+        votes: (N,).
+        open_search: how lists of very many faces are searched.
+        is_new: (N,).
+
+    Raises:
+        FacepipeError: an embedding is not finite or not of unit length.
+    """
+    check_unit_length(embeddings)
+    settings = settings or GroupingSettings()
+    is_new = np.ones(len(embeddings), np.bool_) if is_new is None else is_new
+    votes = np.ones(len(embeddings), np.bool_) if votes is None else votes
+    order = canonical_order(embeddings, photo_index, votes)
+    compact = _compact(embeddings[order])
+    if is_new.all() and len(embeddings):
+        close = similarity_at(settings.link_distance)
+        found = search_neighbors(compact, settings.neighbors, close, open_search=open_search)
+    else:
+        rows = np.flatnonzero(is_new[order])
+        found = Searched(nearest_neighbors(compact, settings.neighbors, rows=rows), 1.0, 0)
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return found._replace(neighbors=_reordered(found.neighbors, is_new[order], back))
+
+
+def _compact(embeddings: Embeddings) -> Embeddings:
+    return in_principal_subspace(embeddings) if len(embeddings) > EXHAUSTIVE_FACES else embeddings
+
+
+def _reordered(neighbors: Neighbors, is_new: Bools, order: Ints) -> Neighbors:
+    """Return the neighbours of the same new faces once all faces (N,) stand in another order."""
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    number = np.cumsum(is_new) - 1  # of each new face among the new ones
+    rows = number[order[is_new[order]]]
+    return Neighbors(place[neighbors.ids[rows]], neighbors.similarities[rows])
 
 
 class Joined(NamedTuple):
@@ -168,11 +236,8 @@ def canonical_order(embeddings: Embeddings, photo_index: Ints, votes: Bools) -> 
     return np.lexsort((votes, photo_index, keys))
 
 
-def _group_in_order(faces: Faces, known: Known, settings: GroupingSettings, open_search: OpenSearch) -> Grouping:
-    if len(faces.embeddings) > EXHAUSTIVE_FACES:
-        faces = faces._replace(embeddings=in_principal_subspace(faces.embeddings))
-    found = _search(faces, settings, open_search)
-    joined = join_groups(faces, known, edges_between(faces, found.neighbors, settings), settings)
+def _group_in_order(faces: Faces, known: Known, neighbors: Neighbors, settings: GroupingSettings) -> Grouping:
+    joined = join_groups(faces, known, edges_between(faces, neighbors, settings), settings)
     groups = joined.groups if faces.is_new.all() else _with_old_ones_as_they_were(joined.groups, faces.is_new, known)
     owned = dict(zip(known.owners.tolist(), groups.tolist(), strict=True))
     owned.pop(-1, None)
@@ -185,21 +250,13 @@ def _group_in_order(faces: Faces, known: Known, settings: GroupingSettings, open
         faces.photo_index,
         people,
         loose=loose,
-        neighbor_ids=found.neighbors.ids[~faces.votes[faces.is_new]],
+        neighbor_ids=neighbors.ids[~faces.votes[faces.is_new]],
         attach_distance=settings.attach_distance,
         barred=[(face, number_of[owner]) for face, owner in known.barred.tolist() if owner in number_of],
     )
     owners = {number: owner for owner, number in number_of.items()}
     probabilities = membership_probabilities(faces.embeddings, people)
-    return Grouping(people, probabilities, found.neighbors, joined.joined, owners, found.recall, found.probes)
-
-
-def _search(faces: Faces, settings: GroupingSettings, open_search: OpenSearch) -> Searched:
-    if faces.is_new.all():
-        close = similarity_at(settings.link_distance)
-        return search_neighbors(faces.embeddings, settings.neighbors, close, open_search=open_search)
-    found = nearest_neighbors(faces.embeddings, settings.neighbors, rows=np.flatnonzero(faces.is_new))
-    return Searched(found, 1.0, 0)
+    return Grouping(people, probabilities, neighbors, joined.joined, owners)
 
 
 def edges_between(faces: Faces, neighbors: Neighbors, settings: GroupingSettings) -> Edges:
@@ -255,15 +312,3 @@ def _with_old_ones_as_they_were(groups: Ints, is_new: Bools, known: Known) -> In
     of_people = np.unique(groups[owned])
     stays = is_new | owned | (np.isin(groups, with_new) & ~np.isin(groups, of_people))
     return np.where(stays, groups, -1)
-
-
-def _in_rows_of_caller(grouped: Grouping, order: Ints, is_new: Bools) -> Grouping:
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))  # where each of the caller's faces stands in canonical order
-    searched = np.cumsum(is_new[order])[place[is_new]] - 1  # where each new face stands among those searched
-    neighbors = Neighbors(order[grouped.neighbors.ids[searched]], grouped.neighbors.similarities[searched])
-    labels = numbered_by_first_face(grouped.labels[place])
-    number_of = dict(zip(grouped.labels[place].tolist(), labels.tolist(), strict=True))
-    owners = {number_of[number]: owner for number, owner in grouped.owners.items()}
-    joined = np.append(order, -1)[grouped.joined[place]]
-    return Grouping(labels, grouped.probabilities[place], neighbors, joined, owners, grouped.recall, grouped.probes)
