@@ -322,7 +322,7 @@ def explain(library: Library, face: str, config: Config) -> dict[str, Any]:
     Raises:
         WrongUsageError: there is no such face, or more than one.
     """
-    faces = library.read("faces", ("face_id", "photo_id", "score", "embedding"))
+    faces = library.read("faces", ("face_id", "photo_id", "score", "quality", "embedding"))
     (face_id,) = find_faces(faces["face_id"].to_pylist(), [face])
     known = library.read("files"), library.read("photos", PHOTO_COLUMNS), library.read("comparisons")
     return explain_face(

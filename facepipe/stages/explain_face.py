@@ -33,7 +33,7 @@ def explain_face(
 
     Args:
         face_id: the face.
-        faces: all rows of `faces` with face_id, photo_id, score and embedding.
+        faces: all rows of `faces` with face_id, photo_id, score, quality and embedding.
         assignments: all of them.
         people: all of them.
         keepers: for each photo that is a copy, the photo_id of the one that counts.
@@ -115,6 +115,11 @@ def _constraints(
     if face["score"] < config.min_score:
         found.append(
             f"the detector is not sure enough of it ({face['score']:.2f}, below group.min_score {config.min_score:g}): "
+            "it forms no people"
+        )
+    if face["quality"] is not None and face["quality"] < config.min_quality:
+        found.append(
+            f"its quality is too poor ({face['quality']:.2f}, below group.min_quality {config.min_quality:g}): "
             "it forms no people"
         )
     if face["photo_id"] in keepers:

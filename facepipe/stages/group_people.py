@@ -24,7 +24,7 @@ from facepipe.models.cohort import Cohort
 from facepipe.stages.people_tables import assignments_table
 
 BOX = ("x0", "y0", "x1", "y1")
-FACE_COLUMNS = ("face_id", "photo_id", "score", *BOX, "embedding")
+FACE_COLUMNS = ("face_id", "photo_id", "score", "quality", *BOX, "embedding")
 PHOTO_COLUMNS = ("photo_id", "taken_at", "width", "height")
 
 
@@ -44,7 +44,7 @@ class ToGroup(NamedTuple):
         counted: (C,) int64, rows of the faces that count: no copies, nothing that is no face, no damaged embeddings.
         unusable: (N,) bool, damaged embeddings: no finite vectors of unit length.
         photo_index: (C,) int64.
-        votes: (C,) bool, found surely enough to form people.
+        votes: (C,) bool, sure and good enough to form people.
         is_new: (N,) bool, the faces to be grouped; all others stay whose they are.
         copies: (P, 2) int64, faces in copies and the same faces in the photos that count.
         told: what is known beforehand.
@@ -73,6 +73,19 @@ def grouping_inputs(
     for decision_id in sorted(decisions):
         digest.update(decision_id.encode())
     return digest.hexdigest()
+
+
+def votes_of(scores: np.ndarray, qualities: np.ndarray, config: GroupConfig) -> np.ndarray:
+    """Return which faces (N,) are found surely enough, and are of good enough quality, to form people.
+
+    Args:
+        scores: (N,) of the detector.
+        qualities: (N,), NaN where none could be measured, which counts as good.
+        config: settings.
+    """
+    poor = qualities < config.min_quality  # NaN compares false
+    votes: np.ndarray = (scores >= config.min_score) & ~poor
+    return votes
 
 
 def settings_of(config: GroupConfig) -> GroupingSettings:
@@ -127,7 +140,7 @@ def faces_to_group(
         counted,
         ~usable,
         faces["photo_id"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)[counted],
-        (faces["score"].to_numpy() >= config.min_score)[counted],
+        votes_of(faces["score"].to_numpy(), faces["quality"].to_numpy(), config)[counted],
         np.array([face not in grouped_before for face in face_ids], np.bool_),
         copies,
         told,

@@ -53,7 +53,7 @@ class Album:
         for number, (who, box) in enumerate(faces, 1):
             around = self.directions.setdefault(who, self.rng.normal(size=64))
             vector = around / np.linalg.norm(around) + self.rng.normal(size=64) * 0.03
-            row = {"face_id": f"{photo_id}-{number:04d}", "photo_id": photo_id, "score": 0.99}
+            row = {"face_id": f"{photo_id}-{number:04d}", "photo_id": photo_id, "score": 0.99, "quality": 0.9}
             row |= {
                 name: share * size[place % 2]
                 for place, (name, share) in enumerate(zip(("x0", "y0", "x1", "y1"), box, strict=True))
@@ -253,3 +253,14 @@ def test_without_new_faces_nothing_moves() -> None:
     apart = album.group({}).assignments
     apart = apart.set_column(1, "person_id", pa.array([None] * 8, pa.string()))
     assert set(people_of(album.group({}, old=apart, incremental=True)).values()) == {None}
+
+
+@pytest.mark.parametrize("measure", [{"score": 0.5}, {"quality": 0.1}])
+def test_faces_that_are_unsure_or_poor_form_no_people(measure: dict[str, float]) -> None:
+    album = two_people()
+    for face in album.faces[:6]:
+        face.update(measure)  # of Ann and Bob three each
+    assert set(people_of(album.group({})).values()) == {None}
+    for face in album.faces:
+        face.update(score=0.99, quality=None)
+    assert None not in people_of(album.group({})).values(), "a face without a measured quality counts"
