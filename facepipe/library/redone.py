@@ -32,7 +32,8 @@ def note_batches(writer: Writer, redo_id: str, batches: Sequence[str]) -> None:
     """
     for table, files in _by_table(batches).items():
         check_files(writer.storage, table, files)
-    rows = [{"redo_id": redo_id, "at": datetime.now(UTC), "data_files": batch} for batch in batches]
+    at, filled = datetime.now(UTC), [batch for batch in batches if json.loads(batch)]
+    rows = [{"redo_id": redo_id, "at": at, "data_files": batch} for batch in filled]
     writer.append(TABLE, pa.Table.from_pylist(rows, schema=REDONE))
 
 
