@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facepipe.clustering.neighbor_search import Searched
 from facepipe.config import Config
 from facepipe.errors import NONE_MAY_FAIL, FacepipeError, MaxFailed, WrongUsageError
 from facepipe.library.compaction import compact
@@ -37,7 +38,7 @@ from facepipe.runtime.batches import cut, gather, handed_at, stage_seconds
 from facepipe.runtime.engine import Engine
 from facepipe.runtime.interruption import held_back
 from facepipe.runtime.progress import show_progress
-from facepipe.schemas import TABLES
+from facepipe.schemas import NEIGHBORS, TABLES
 from facepipe.sources.listed_files import listed_table
 from facepipe.sources.scan_sources import list_files, scan_sources
 from facepipe.sources.selection import EVERYTHING, Selection
@@ -56,12 +57,28 @@ from facepipe.stages.find_duplicates import (
     photos_to_compare,
     search_copies,
 )
-from facepipe.stages.group_people import FACE_COLUMNS, group_people, grouping_inputs
+from facepipe.stages.group_people import (
+    FACE_COLUMNS,
+    ToGroup,
+    faces_to_group,
+    group_people,
+    grouping_inputs,
+    neighbors_to_write,
+    search_id_of,
+    search_people,
+)
 from facepipe.stages.group_people import PHOTO_COLUMNS as GROUPED_PHOTO_COLUMNS
 from facepipe.stages.identify_files import IdentifyFiles, file_rows
 from facepipe.stages.measure_faces import MeasureFaces
 from facepipe.stages.pack_photos import PackPhotos
-from facepipe.stages.people_tables import DATE_COLUMNS, PERSON_COLUMNS, follow_decision, people_tables
+from facepipe.stages.people_tables import (
+    DATE_COLUMNS,
+    PERSON_COLUMNS,
+    follow_decision,
+    neighbors_found_before,
+    neighbors_tables,
+    people_tables,
+)
 from facepipe.stages.person_distances import COLUMNS as COMPARED_COLUMNS
 from facepipe.stages.person_distances import people_on_photo
 from facepipe.stages.read_photos import ReadPhotos
@@ -291,7 +308,7 @@ def group(job: Job) -> None:
     Raises:
         FacepipeError: faces come from different embedders.
     """
-    library, writer = job.library, job.writer
+    library = job.library
     with job.record.step("group") as step:
         embedder = embedder_of(library)
         faces = library.read("faces", (*FACE_COLUMNS, "batch_id"))
@@ -302,29 +319,39 @@ def group(job: Job) -> None:
         batches = pc.unique(faces["batch_id"]).to_pylist()
         inputs = grouping_inputs(faces, keepers, job.config.group, decisions, batches)
         if job.choice.incremental or inputs != last_inputs(library.read("runs"), "group"):
-            decided = what_is_decided(library)
-            grouped = group_people(
-                faces,
-                library.read("photos", GROUPED_PHOTO_COLUMNS),
-                keepers,
-                library.read("assignments"),
-                decided,
-                job.config.group,
-                cohort_of(embedder) if embedder else None,
-                job.engine.open_search,
-                job.choice.incremental,
-            )
-            step.measured = grouped.search
-            if job.choice.incremental:
-                writer.upsert("neighbors", "face_id", grouped.neighbors)
-            elif not grouped.neighbors.equals(library.read("neighbors")):
-                writer.replace("neighbors", grouped.neighbors)
-            _write_people(job, grouped.assignments, decided)
-            job.record.count(faces_unusable=grouped.unusable)
+            decided, assignments = what_is_decided(library), library.read("assignments")
+            photos = library.read("photos", GROUPED_PHOTO_COLUMNS)
+            settings = job.config.group
+            to_group = faces_to_group(faces, photos, keepers, assignments, decided, settings, job.choice.incremental)
+            searched = _find_neighbors(job, step, to_group)
+            cohort = cohort_of(embedder) if embedder else None
+            _write_people(job, group_people(to_group, searched, assignments, decided, settings, cohort), decided)
+            job.record.count(faces_unusable=int(to_group.unusable.sum()))
         step.inputs = None if job.choice.incremental else inputs
         assigned = library.read("assignments", ["person_id"])["person_id"]
         persons = len(library.read("people", ["person_id"]))
         job.record.count(faces=len(faces), people=persons, unassigned=assigned.null_count)
+
+
+def _find_neighbors(job: Job, step: Step, to_group: ToGroup) -> Searched:
+    """Return each face's nearest faces, written to `neighbors`; a search that was written already is not repeated."""
+    library, writer = job.library, job.writer
+    if job.choice.incremental:
+        searched = search_people(to_group, job.config.group)
+        rows, neighbors = neighbors_to_write(to_group, searched)
+        for piece in neighbors_tables(rows, to_group.face_ids, neighbors, ""):
+            writer.upsert("neighbors", "face_id", piece)
+        return searched
+    search_id = search_id_of(to_group, job.config.group)
+    batches = library.iterate("neighbors", NEIGHBORS.names)
+    found = neighbors_found_before(batches, to_group.face_ids, to_group.counted, search_id)
+    if found is not None:
+        return Searched(found, 1.0, 0)
+    searched = search_people(to_group, job.config.group, job.engine.open_search)
+    step.measured = {"recall": round(searched.recall, 4), "probes": searched.probes}
+    rows, neighbors = neighbors_to_write(to_group, searched)
+    writer.replace_in_pieces("neighbors", neighbors_tables(rows, to_group.face_ids, neighbors, search_id))
+    return searched
 
 
 def explain(library: Library, face: str, config: Config) -> dict[str, Any]:

@@ -61,6 +61,7 @@ NEIGHBORS = pa.schema(
         ("face_id", pa.string()),
         ("neighbor_ids", pa.list_(pa.string())),  # nearest first, itself left out
         ("similarities", VECTOR),  # cosine
+        ("search_id", pa.string()),  # digest of what was searched, and how
     ]
 )
 ASSIGNMENTS = pa.schema(

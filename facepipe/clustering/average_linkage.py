@@ -6,12 +6,13 @@ Euclidean distances: between unit vectors the average over all pairs of two grou
 vectors, so that no table of distances is needed, however large a group is.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from facepipe.clustering.constraints import Known, barred_pairs, bound_groups, nothing_known, shared_photos
+from facepipe.clustering.constraints import Known, PhotosOfGroups, barred_pairs, nothing_known, owned_groups
 from facepipe.clustering.mst import Edges, similarity_at
 
 Embeddings = npt.NDArray[np.float32]
@@ -19,6 +20,8 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
+LEAST_ROUNDS = 8
+GROWTH = 1 / 32  # of two groups together, after which their average is taken anew: it has hardly changed before
 PAIRS_AT_ONCE = 1024  # what is gathered for so many stays in a processor's cache
 
 
@@ -48,11 +51,12 @@ def merge_along_forest(
     """Return the groups that are left when no edge of the forest joins two that are near enough on average.
 
     In rounds: two groups become one where each is the other's nearest, on average, of all that it has an edge to.
-    Groups with faces of one photo never become one, nor those that users keep apart; what users bind together is one
+    Groups with faces of one photo never become one, nor those that users keep apart; what has one owner is together
     from the start.
 
     Departs from the original: groups without an edge between them don't merge, and all nearest pairs of a round merge
-    together (as in Sumengen et al. 2021, "Scaling hierarchical agglomerative clustering to billion-sized datasets").
+    together (as in Sumengen et al. 2021, "Scaling hierarchical agglomerative clustering to billion-sized datasets"). An
+    average is taken anew when its groups have grown by a thirty-second: a large group takes up many single faces.
 
     Args:
         embeddings: (N, D) float32, unit length.
@@ -62,44 +66,162 @@ def merge_along_forest(
             Euclidean distances (0 to 2).
         crowded: (N,) float64, what each face's similarities are lowered by (`crowding`); None: nothing.
         known: what users have said; None: nothing.
-        start: (N,) int64, groups to begin with, named by their smallest row; None: what users bind together.
+        start: (N,) int64, groups to begin with, named by their smallest row; None: what has one owner.
     """
     known = known or nothing_known(len(embeddings))
-    groups = bound_groups(known) if start is None else start
-    owners = np.full(len(embeddings), -1)  # in the rows that name groups
-    np.maximum.at(owners, groups, known.owners)
-    totals = _Totals(embeddings, groups, crowded)
-    least = similarity_at(average_distance)
-    edge = np.flatnonzero(groups[forest.left] != groups[forest.right])
-    left, right = groups[forest.left[edge]], groups[forest.right[edge]]
-    similarity = totals.average_similarity(left, right)
-    joined, refused = np.full(len(embeddings), -1), [np.zeros(0, np.int64)]
-    while True:
-        mutual = _nearest_of_both(left, right, np.where(similarity >= least, similarity, -np.inf), len(embeddings))
+    groups = owned_groups(known.owners) if start is None else start
+    merging = _Merging(embeddings, photo_index, forest, similarity_at(average_distance), crowded, known, groups)
+    while (part := merging.part_that_may_merge()) is not None:
+        for _ in range(part.rounds):
+            if not merging.merge_nearest(part):
+                break
+        merging.take_back(part)
+    return Merged(merging.groups, merging.joined, np.concatenate(merging.refused))
+
+
+@dataclass
+class _Part:
+    """The edges around groups that may merge now, cut out so that a round costs no more than they do.
+
+    Attributes:
+        edges: (P,) int64, which of all edges they are.
+        left, right: (P,) int64, the groups that they join, as places in `names`.
+        similarity: (P,) float64.
+        faces_then: (P,) float64, how many faces both groups had when the similarity was taken.
+        names: (G,) int64, the groups, ascending.
+        faces: (F,) int64, all faces in them.
+        group_of: (F,) int64, the faces' groups as places in `names`.
+        is_border: (G,) bool, groups with edges that are left out here.
+        rounds: how many to go before all edges are looked at again.
+    """
+
+    edges: Ints
+    left: Ints
+    right: Ints
+    similarity: Floats
+    faces_then: Floats
+    names: Ints
+    faces: Ints
+    group_of: Ints
+    is_border: Bools
+    rounds: int
+
+
+class _Merging:
+    """Groups on their way: see `merge_along_forest`."""
+
+    def __init__(
+        self,
+        embeddings: Embeddings,
+        photo_index: Ints,
+        forest: Edges,
+        least: float,
+        crowded: Floats | None,
+        known: Known,
+        groups: Ints,
+    ) -> None:
+        self._forest, self._least, self._known = forest, least, known
+        self._photos = PhotosOfGroups(photo_index, groups)
+        self._owners = np.full(len(embeddings), -1)  # in the rows that name groups
+        np.maximum.at(self._owners, groups, known.owners)
+        self._totals = _Totals(embeddings, groups, crowded)
+        self._edges = np.flatnonzero(groups[forest.left] != groups[forest.right])
+        self._left, self._right = groups[forest.left[self._edges]], groups[forest.right[self._edges]]
+        self._similarity = self._totals.average_similarity(self._left, self._right)
+        self._faces_then = self._totals.faces(self._left, self._right)
+        self.groups = groups.copy()
+        self.joined = np.full(len(embeddings), -1)
+        self.refused = [np.zeros(0, np.int64)]
+
+    def part_that_may_merge(self) -> _Part | None:
+        """Return groups with an edge that is similar enough, their neighbours, and all edges of both; None: no more.
+
+        What is farther away changes nothing before a neighbour of such a group has grown.
+        """
+        live = self._similarity >= self._least
+        if not live.any():
+            return None
+        near = self._around(live)
+        inside = np.zeros(len(self.groups), np.bool_)
+        inside[self._left[near]] = inside[self._right[near]] = True
+        edges = np.flatnonzero(self._around(near))
+        names, ends = np.unique(np.concatenate([self._left[edges], self._right[edges]]), return_inverse=True)
+        left, right = ends.reshape(2, -1)
+        place = np.full(len(self.groups), -1)
+        place[names] = np.arange(len(names))
+        group_of = place[self.groups]
+        faces = np.flatnonzero(group_of >= 0)
+        rounds = max(LEAST_ROUNDS, len(self.groups) // len(faces))
+        return _Part(
+            edges,
+            left,
+            right,
+            self._similarity[edges],
+            self._faces_then[edges],
+            names,
+            faces,
+            group_of[faces],
+            ~inside[names],
+            rounds,
+        )
+
+    def _around(self, chosen: Bools) -> Bools:
+        """Return which edges touch a group that one of the chosen edges touches."""
+        touched = np.zeros(len(self.groups), np.bool_)
+        touched[self._left[chosen]] = touched[self._right[chosen]] = True
+        around: Bools = touched[self._left] | touched[self._right]
+        return around
+
+    def merge_nearest(self, part: _Part) -> bool:
+        """Merge all pairs that are each other's nearest; return whether another round may follow at once."""
+        live = np.where(part.similarity >= self._least, part.similarity, -np.inf)
+        mutual = _nearest_of_both(part.left, part.right, live, len(part.names))
         if not len(mutual):
-            return Merged(groups, joined, np.concatenate(refused))
-        ends = left[mutual], right[mutual]
-        forbidden = shared_photos(groups, photo_index, *ends) | barred_pairs(groups, owners, known, *ends)
-        if forbidden.any():
-            pair = _pair_keys(left, right, len(embeddings))
-            similarity[np.isin(pair, pair[mutual[forbidden]])] = -np.inf
-            refused += [end[forbidden] for end in ends]
-        mutual = mutual[~forbidden]
-        for end in (left[mutual], right[mutual]):
-            single, by = end[totals.is_single(end)], edge[mutual[totals.is_single(end)]]
-            joined[single] = forest.left[by] + forest.right[by] - single  # the edge's other end
-        first, second = np.minimum(left[mutual], right[mutual]), np.maximum(left[mutual], right[mutual])
-        totals.add(first, second)
-        owners[first] = np.maximum(owners[first], owners[second])
-        becomes = np.arange(len(embeddings))
+            return False
+        mutual = mutual[~self._refuse(part, mutual)]
+        left, right = part.left[mutual], part.right[mutual]
+        for end in (part.names[left], part.names[right]):
+            single = self._totals.is_single(end)
+            by = self._edges[part.edges[mutual[single]]]
+            self.joined[end[single]] = self._forest.left[by] + self._forest.right[by] - end[single]  # the other end
+        first, second = np.minimum(left, right), np.maximum(left, right)
+        self._totals.add(part.names[first], part.names[second])
+        self._photos.unite(part.names[first], part.names[second])
+        self._owners[part.names[first]] = np.maximum(self._owners[part.names[first]], self._owners[part.names[second]])
+        becomes = np.arange(len(part.names))
         becomes[second] = first
-        groups, left, right = becomes[groups], becomes[left], becomes[right]
-        grown = np.zeros(len(embeddings), np.bool_)
-        grown[first] = True
-        between = left != right
-        edge, left, right, similarity = edge[between], left[between], right[between], similarity[between]
-        changed = np.flatnonzero((grown[left] | grown[right]) & (similarity > -np.inf))
-        similarity[changed] = totals.average_similarity(left[changed], right[changed])
+        part.group_of, part.left, part.right = becomes[part.group_of], becomes[part.left], becomes[part.right]
+        self.groups[part.faces] = part.names[part.group_of]
+        part.similarity[part.left == part.right] = -np.inf
+        self._refresh(part.names[part.left], part.names[part.right], part.similarity, part.faces_then)
+        return not (part.is_border[first].any() or part.is_border[second].any())
+
+    def _refuse(self, part: _Part, mutual: Ints) -> Bools:
+        """Return which of some edges photos or users forbid; no edge between the same two groups counts any more."""
+        left, right = part.left[mutual], part.right[mutual]
+        names = part.names[left], part.names[right]
+        forbidden = self._photos.shared(*names) | barred_pairs(self.groups, self._owners, self._known, *names)
+        if forbidden.any():
+            pair = _pair_keys(part.left, part.right, len(part.names))
+            part.similarity[np.isin(pair, pair[mutual[forbidden]])] = -np.inf
+            self.refused += [end[forbidden] for end in names]
+        return forbidden
+
+    def take_back(self, part: _Part) -> None:
+        """Let all edges know what has become of a part's groups."""
+        self._left, self._right = self.groups[self._left], self.groups[self._right]
+        self._similarity[part.edges], self._faces_then[part.edges] = part.similarity, part.faces_then
+        between = self._left != self._right
+        self._edges, self._left, self._right = self._edges[between], self._left[between], self._right[between]
+        self._similarity, self._faces_then = self._similarity[between], self._faces_then[between]
+        self._refresh(self._left, self._right, self._similarity, self._faces_then)
+
+    def _refresh(self, left: Ints, right: Ints, similarity: Floats, faces_then: Floats) -> None:
+        """Take the similarity of groups anew, in place, where they have grown enough."""
+        faces = self._totals.faces(left, right)
+        grown = np.flatnonzero((faces >= (1 + GROWTH) * faces_then) & (similarity > -np.inf))
+        similarity[grown] = self._totals.average_similarity(left[grown], right[grown])
+        faces_then[grown] = faces[grown]
 
 
 class _Totals:
@@ -123,6 +245,11 @@ class _Totals:
         """Return which groups are a face on its own."""
         single: Bools = self._faces[groups] == 1
         return single
+
+    def faces(self, left: Ints, right: Ints) -> Floats:
+        """Return how many faces both of two groups have together, for pairs of groups (P,)."""
+        faces: Floats = self._faces[left] + self._faces[right]
+        return faces
 
     def add(self, first: Ints, second: Ints) -> None:
         """Let each first group take up the second one of its pair."""

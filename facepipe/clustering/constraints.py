@@ -17,14 +17,12 @@ class Known(NamedTuple):
     """What is known beforehand of N faces, from users' decisions.
 
     Attributes:
-        owners: (N,) int64, the person that a face is known to be, by number; -1: nobody in particular. Faces of
-            different owners never come into one group; those of one owner may come into several.
-        bound: (N,) bool, faces that are in one group with all others bound to their owner, whatever else holds.
+        owners: (N,) int64, the person that a face is known to be, by number; -1: nobody in particular. An owner's faces
+            are in one group whatever else holds; those of different owners never are.
         barred: (B, 2) int64, face and owner that are not in one group.
     """
 
     owners: Ints
-    bound: Bools
     barred: Ints
 
     def of(self, rows: Ints) -> "Known":
@@ -32,20 +30,20 @@ class Known(NamedTuple):
         place = np.full(len(self.owners), -1)
         place[rows] = np.arange(len(rows))
         faces, owners = place[self.barred[:, 0]], self.barred[:, 1]
-        return Known(self.owners[rows], self.bound[rows], np.stack([faces, owners], axis=1)[faces >= 0])
+        return Known(self.owners[rows], np.stack([faces, owners], axis=1)[faces >= 0])
 
 
 def nothing_known(count: int) -> Known:
     """Return that nothing is known of so many faces."""
-    return Known(np.full(count, -1, np.int64), np.zeros(count, np.bool_), np.zeros((0, 2), np.int64))
+    return Known(np.full(count, -1, np.int64), np.zeros((0, 2), np.int64))
 
 
-def bound_groups(known: Known) -> Ints:
-    """Return each face's group (N,), named by its smallest row, when only what is bound together is in one."""
-    groups = np.arange(len(known.owners))
-    bound = np.flatnonzero(known.bound)
-    _, first, inverse = np.unique(known.owners[bound], return_index=True, return_inverse=True)
-    groups[bound] = bound[first][inverse]
+def owned_groups(owners: Ints) -> Ints:
+    """Return each face's group (N,), named by its smallest row, when only what has one owner is together."""
+    groups = np.arange(len(owners))
+    owned = np.flatnonzero(owners >= 0)
+    _, first, inverse = np.unique(owners[owned], return_index=True, return_inverse=True)
+    groups[owned] = owned[first][inverse]
     return groups
 
 
@@ -72,47 +70,36 @@ def barred_pairs(groups: Ints, owners: Ints, known: Known, first: Ints, second: 
     return barred
 
 
-def principal_groups(groups: Ints, known: Known) -> dict[int, int]:
-    """Return the group that each owner is found in, by owner: with the bound faces, else with most of the owned ones.
+class PhotosOfGroups:
+    """Which photos groups are on, as they merge: two with faces of one photo can't be one person.
 
     Args:
-        groups: (N,) int64, the group of each face, -1 for none; groups hold faces of one owner at most.
-        known: of the N faces.
-    """
-    owned = np.flatnonzero((known.owners >= 0) & (groups >= 0))
-    if not len(owned):
-        return {}
-    pairs, inverse, counts = np.unique(
-        np.stack([known.owners[owned], groups[owned]], axis=1), axis=0, return_inverse=True, return_counts=True
-    )
-    binds = np.zeros(len(pairs), np.bool_)
-    binds[inverse.reshape(-1)[known.bound[owned]]] = True
-    worst_first = np.lexsort((-pairs[:, 1], counts, binds))
-    return dict(pairs[worst_first].tolist())
-
-
-def shared_photos(groups: Ints, photo_index: Ints, first: Ints, second: Ints) -> Bools:
-    """Return which pairs of groups hold faces of one photo, and so can't be one person.
-
-    Args:
-        groups: (N,) int64, the group of each face, named by one of the N rows.
         photo_index: (N,) int64, the photo of each face.
-        first: (P,) int64 groups; no group is in two pairs.
-        second: (P,) int64.
-
-    Returns:
-        (P,) bool.
+        groups: (N,) int64, the group of each face at the start, named by one of its rows.
     """
-    pair_of = np.full(len(groups), -1)
-    pair_of[first] = pair_of[second] = np.arange(len(first))
-    pairs = pair_of[groups]
-    members = np.flatnonzero(pairs >= 0)
-    order = members[np.lexsort((groups[members], photo_index[members], pairs[members]))]
-    same = (pairs[order][1:] == pairs[order][:-1]) & (photo_index[order][1:] == photo_index[order][:-1])
-    same &= groups[order][1:] != groups[order][:-1]  # a user may have bound two faces of one photo together
-    shared = np.zeros(len(first), np.bool_)
-    shared[pairs[order[1:][same]]] = True
-    return shared
+
+    def __init__(self, photo_index: Ints, groups: Ints) -> None:
+        self._photo_index = photo_index
+        self._photos: dict[int, set[int]] = {}  # of groups of several faces
+        for face in np.flatnonzero(groups != np.arange(len(groups))).tolist():
+            group = int(groups[face])
+            self._photos.setdefault(group, {int(photo_index[group])}).add(int(photo_index[face]))
+
+    def shared(self, first: Ints, second: Ints) -> Bools:
+        """Return which pairs of groups (P,) are on one photo together."""
+        pairs = zip(first.tolist(), second.tolist(), strict=True)
+        return np.fromiter((not self._of(a).isdisjoint(self._of(b)) for a, b in pairs), np.bool_, len(first))
+
+    def unite(self, first: Ints, second: Ints) -> None:
+        """Let each first group take up the second one of its pair."""
+        for a, b in zip(first.tolist(), second.tolist(), strict=True):
+            small, large = sorted((self._of(a), self._of(b)), key=len)
+            large |= small
+            self._photos[a] = large
+            self._photos.pop(b, None)
+
+    def _of(self, group: int) -> set[int]:
+        return self._photos.get(group) or {int(self._photo_index[group])}
 
 
 def without_single_photo_groups(

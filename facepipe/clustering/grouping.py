@@ -13,7 +13,6 @@ from facepipe.clustering.constraints import (
     Known,
     nothing_known,
     numbered_by_first_face,
-    principal_groups,
     without_single_photo_groups,
 )
 from facepipe.clustering.crowding import less_crowding
@@ -33,6 +32,10 @@ Embeddings = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
+
+
+ORDER_SEED = 1
+ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ def group_faces(
     known: Known | None = None,
     open_search: OpenSearch = one_shard,
     is_new: Bools | None = None,
+    searched: Searched | None = None,
 ) -> Grouping:
     """Return a person for each face: on at least two photos, at most once on each, or as users have said.
 
@@ -98,10 +102,11 @@ def group_faces(
         votes: (N,) bool, which faces may form people; the others (faces of poor quality, faces on copies of a photo
             that is already counted) can only join one afterwards. All vote where it is None.
         crowded: (N,) float64, what each face's similarities are lowered by (`crowding`); None: nothing.
-        known: what users have said: whoever a face is bound to be is a person, and the face votes; None: nothing.
+        known: what users have said: whoever owns a face is a person, and the face votes; None: nothing.
         open_search: how lists of very many faces are searched: in this process, or elsewhere.
-        is_new: (N,) bool, the faces that are to join people or make new ones. All others stay as they are: who is bound
-            to somebody with them, who is bound to nobody alone, unless a new person comes to be around it. None: all.
+        is_new: (N,) bool, the faces that are to join people or make new ones. All others stay as they are: with their
+            owners, or alone unless a new person comes to be around them. None: all.
+        searched: what `search_faces` has found; None: it is searched here.
 
     Raises:
         FacepipeError: an embedding is not finite or not of unit length.
@@ -114,10 +119,78 @@ def group_faces(
     check_unit_length(embeddings)
     if not len(embeddings):
         return Grouping(photo_index, np.zeros(0, np.float32), nearest_neighbors(embeddings, 1), photo_index)
-    order = canonical_order(embeddings, photo_index, votes)
     is_new = np.ones(len(embeddings), np.bool_) if is_new is None else is_new
-    faces = Faces(embeddings[order], photo_index[order], (votes | known.bound)[order], crowded[order], is_new[order])
-    return _in_rows_of_caller(_group_in_order(faces, known.of(order), settings, open_search), order, is_new)
+    searched = searched or search_faces(embeddings, photo_index, settings, votes, open_search, is_new)
+    order = canonical_order(embeddings, photo_index, votes)
+    faces = Faces(
+        _compact(embeddings[order]),
+        photo_index[order],
+        (votes | (known.owners >= 0))[order],
+        crowded[order],
+        is_new[order],
+    )
+    neighbors = _reordered(searched.neighbors, is_new, order)
+    grouped = _group_in_order(faces, known.of(order), neighbors, settings)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))  # where each of the caller's faces stands in canonical order
+    labels = numbered_by_first_face(grouped.labels[place])
+    number_of = dict(zip(grouped.labels[place].tolist(), labels.tolist(), strict=True))
+    owners = {number_of[number]: owner for number, owner in grouped.owners.items()}
+    joined = np.append(order, -1)[grouped.joined[place]]
+    return Grouping(
+        labels, grouped.probabilities[place], searched.neighbors, joined, owners, searched.recall, searched.probes
+    )
+
+
+def search_faces(
+    embeddings: Embeddings,
+    photo_index: Ints,
+    settings: GroupingSettings | None = None,
+    votes: Bools | None = None,
+    open_search: OpenSearch = one_shard,
+    is_new: Bools | None = None,
+) -> Searched:
+    """Return the nearest faces of all faces, or of the new ones: the first and longest part of `group_faces`.
+
+    Args:
+        embeddings: as for `group_faces`, and all others too.
+        photo_index: (N,).
+        settings: defaults where None.
+        votes: (N,).
+        open_search: how lists of very many faces are searched.
+        is_new: (N,).
+
+    Raises:
+        FacepipeError: an embedding is not finite or not of unit length.
+    """
+    check_unit_length(embeddings)
+    settings = settings or GroupingSettings()
+    is_new = np.ones(len(embeddings), np.bool_) if is_new is None else is_new
+    votes = np.ones(len(embeddings), np.bool_) if votes is None else votes
+    order = canonical_order(embeddings, photo_index, votes)
+    compact = _compact(embeddings[order])
+    if is_new.all() and len(embeddings):
+        close = similarity_at(settings.link_distance)
+        found = search_neighbors(compact, settings.neighbors, close, open_search=open_search)
+    else:
+        rows = np.flatnonzero(is_new[order])
+        found = Searched(nearest_neighbors(compact, settings.neighbors, rows=rows), 1.0, 0)
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return found._replace(neighbors=_reordered(found.neighbors, is_new[order], back))
+
+
+def _compact(embeddings: Embeddings) -> Embeddings:
+    return in_principal_subspace(embeddings) if len(embeddings) > EXHAUSTIVE_FACES else embeddings
+
+
+def _reordered(neighbors: Neighbors, is_new: Bools, order: Ints) -> Neighbors:
+    """Return the neighbours of the same new faces once all faces (N,) stand in another order."""
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    number = np.cumsum(is_new) - 1  # of each new face among the new ones
+    rows = number[order[is_new[order]]]
+    return Neighbors(place[neighbors.ids[rows]], neighbors.similarities[rows])
 
 
 class Joined(NamedTuple):
@@ -155,18 +228,19 @@ def canonical_order(embeddings: Embeddings, photo_index: Ints, votes: Bools) -> 
 
     Ties between distances, and the last bits of sums, then fall the same way however the rows came.
     """
-    rows = np.ascontiguousarray(embeddings, np.float32)
-    _, rank = np.unique(rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))), return_inverse=True)
-    return np.lexsort((votes, photo_index, rank.ravel()))
+    factors = np.random.default_rng(ORDER_SEED).integers(1, 1 << 63, embeddings.shape[1], np.uint64)
+    keys = np.empty(len(embeddings), np.uint64)
+    for start in range(0, len(embeddings), ROWS_AT_ONCE):
+        block = np.ascontiguousarray(embeddings[start : start + ROWS_AT_ONCE], np.float32).view(np.uint32)
+        keys[start : start + len(block)] = (block * factors).sum(axis=1, dtype=np.uint64)  # equal for equal vectors
+    return np.lexsort((votes, photo_index, keys))
 
 
-def _group_in_order(faces: Faces, known: Known, settings: GroupingSettings, open_search: OpenSearch) -> Grouping:
-    if len(faces.embeddings) > EXHAUSTIVE_FACES:
-        faces = faces._replace(embeddings=in_principal_subspace(faces.embeddings))
-    found = _search(faces, settings, open_search)
-    joined = join_groups(faces, known, edges_between(faces, found.neighbors, settings), settings)
+def _group_in_order(faces: Faces, known: Known, neighbors: Neighbors, settings: GroupingSettings) -> Grouping:
+    joined = join_groups(faces, known, edges_between(faces, neighbors, settings), settings)
     groups = joined.groups if faces.is_new.all() else _with_old_ones_as_they_were(joined.groups, faces.is_new, known)
-    owned = principal_groups(groups, known)
+    owned = dict(zip(known.owners.tolist(), groups.tolist(), strict=True))
+    owned.pop(-1, None)
     stay = without_single_photo_groups(groups, faces.photo_index, owned.values())
     people = numbered_by_first_face(stay)
     number_of = {owner: int(people[group]) for owner, group in owned.items()}  # groups are named by one of their rows
@@ -176,21 +250,13 @@ def _group_in_order(faces: Faces, known: Known, settings: GroupingSettings, open
         faces.photo_index,
         people,
         loose=loose,
-        neighbor_ids=found.neighbors.ids[~faces.votes[faces.is_new]],
+        neighbor_ids=neighbors.ids[~faces.votes[faces.is_new]],
         attach_distance=settings.attach_distance,
         barred=[(face, number_of[owner]) for face, owner in known.barred.tolist() if owner in number_of],
     )
     owners = {number: owner for owner, number in number_of.items()}
     probabilities = membership_probabilities(faces.embeddings, people)
-    return Grouping(people, probabilities, found.neighbors, joined.joined, owners, found.recall, found.probes)
-
-
-def _search(faces: Faces, settings: GroupingSettings, open_search: OpenSearch) -> Searched:
-    if faces.is_new.all():
-        close = similarity_at(settings.link_distance)
-        return search_neighbors(faces.embeddings, settings.neighbors, close, open_search=open_search)
-    found = nearest_neighbors(faces.embeddings, settings.neighbors, rows=np.flatnonzero(faces.is_new))
-    return Searched(found, 1.0, 0)
+    return Grouping(people, probabilities, neighbors, joined.joined, owners)
 
 
 def edges_between(faces: Faces, neighbors: Neighbors, settings: GroupingSettings) -> Edges:
@@ -242,18 +308,7 @@ def join_groups(faces: Faces, known: Known, edges: Edges, settings: GroupingSett
 def _with_old_ones_as_they_were(groups: Ints, is_new: Bools, known: Known) -> Ints:
     """Return the groups without faces that had nobody before, apart from those of new people around new faces."""
     with_new = np.unique(groups[is_new])
-    of_people = np.unique(groups[known.bound])
-    stays = is_new | known.bound | (np.isin(groups, with_new) & ~np.isin(groups, of_people))
+    owned = known.owners >= 0
+    of_people = np.unique(groups[owned])
+    stays = is_new | owned | (np.isin(groups, with_new) & ~np.isin(groups, of_people))
     return np.where(stays, groups, -1)
-
-
-def _in_rows_of_caller(grouped: Grouping, order: Ints, is_new: Bools) -> Grouping:
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))  # where each of the caller's faces stands in canonical order
-    searched = np.cumsum(is_new[order])[place[is_new]] - 1  # where each new face stands among those searched
-    neighbors = Neighbors(order[grouped.neighbors.ids[searched]], grouped.neighbors.similarities[searched])
-    labels = numbered_by_first_face(grouped.labels[place])
-    number_of = dict(zip(grouped.labels[place].tolist(), labels.tolist(), strict=True))
-    owners = {number_of[number]: owner for number, owner in grouped.owners.items()}
-    joined = np.append(order, -1)[grouped.joined[place]]
-    return Grouping(labels, grouped.probabilities[place], neighbors, joined, owners, grouped.recall, grouped.probes)

@@ -19,11 +19,11 @@ class Neighbors(NamedTuple):
 
     Attributes:
         ids: (N, K) int64, rows of the embeddings; K is the number asked for, or N - 1 where there are fewer faces.
-        similarities: (N, K) float32, cosines, -1 to 1.
+        similarities: (N, K) cosines, -1 to 1: float32 from every search; `mutual_reachability` takes float64 too.
     """
 
     ids: npt.NDArray[np.int64]
-    similarities: npt.NDArray[np.float32]
+    similarities: npt.NDArray[np.floating]
 
 
 def nearest_neighbors(

@@ -4,7 +4,7 @@ Rows never go by a predicate, which Delta would keep in its log, but by replacin
 tables change, the order is such that what lies between is merely not known yet, and is done again.
 """
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -66,8 +66,12 @@ class Writer:
 
     def replace(self, table: str, rows: pa.Table) -> None:
         """Replace a whole table in one commit."""
-        file = write_data_file(self._storage.location, table, rows)
-        self._committer.commit(table, lambda present: Change(add=[file], remove=present))
+        self.replace_in_pieces(table, [rows])
+
+    def replace_in_pieces(self, table: str, pieces: Iterable[pa.Table]) -> None:
+        """Replace a whole table by pieces that need not be in memory together, in one commit."""
+        files = [write_data_file(self._storage.location, table, rows) for rows in pieces]
+        self._committer.commit(table, lambda present: Change(add=files, remove=present))
 
     def rewrite(
         self, table: str, transform: Callable[[pa.Table], pa.Table], where: pads.Expression | None = None

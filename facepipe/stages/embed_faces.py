@@ -10,7 +10,6 @@ import pyarrow as pa
 from facepipe import schemas
 from facepipe.config import EmbedConfig
 from facepipe.embedders.embedder import Embedder
-from facepipe.embedders.facenet import FaceNet
 from facepipe.models.cohort import Cohort, cohort_of
 from facepipe.stage import Resources
 from facepipe.stages.rows import flat_lists, with_columns
@@ -37,6 +36,8 @@ class EmbedFaces:
 
 def load_embedder(embed: EmbedConfig) -> Embedder:
     """Return the embedder that the settings name, its weights loaded."""
+    from facepipe.embedders.facenet import FaceNet  # seconds, which commands that look at no photo can do without
+
     return FaceNet.load(embed.model, mirror=embed.mirror, centre=embed.centre, precision=embed.precision)
 
 

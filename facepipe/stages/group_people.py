@@ -12,16 +12,16 @@ import pyarrow.compute as pc
 from facepipe import schemas
 from facepipe.clustering.constraints import Known, nothing_known
 from facepipe.clustering.crowding import crowding
-from facepipe.clustering.grouping import GroupingSettings, group_faces
+from facepipe.clustering.grouping import GroupingSettings, group_faces, search_faces
 from facepipe.clustering.identities import match_identities
 from facepipe.clustering.knn import Neighbors, has_unit_length, nearest_among
-from facepipe.clustering.neighbor_search import OpenSearch, one_shard
+from facepipe.clustering.neighbor_search import OpenSearch, Searched, one_shard
 from facepipe.config import GroupConfig
 from facepipe.duplicates.same_faces import match_faces
 from facepipe.library.decisions import Decided, carry_out
 from facepipe.library.people_history import known_owners
 from facepipe.models.cohort import Cohort
-from facepipe.stages.people_tables import assignments_table, neighbors_table
+from facepipe.stages.people_tables import assignments_table
 
 BOX = ("x0", "y0", "x1", "y1")
 FACE_COLUMNS = ("face_id", "photo_id", "score", *BOX, "embedding")
@@ -33,20 +33,32 @@ CORE_PROBABILITY = (
 )
 
 
-class GroupedPeople(NamedTuple):
-    """The outcome of a grouping.
+class ToGroup(NamedTuple):
+    """N faces of a library, ready to be grouped, in order of face_id.
+
+    Copies of a photo count once: people are made of the faces of other photos and of the best of the copies.
 
     Attributes:
-        neighbors: rows of `neighbors`, of all faces or of the new ones.
-        assignments: whose each face is.
-        search: how well neighbours were found (`clustering.neighbor_search`).
-        unusable: faces left out because their embeddings are no finite vectors of unit length.
+        face_ids: of all N.
+        embeddings: (N, D) float32.
+        counted: (C,) int64, rows of the faces that count: no copies, nothing that is no face, no damaged embeddings.
+        unusable: (N,) bool, damaged embeddings: no finite vectors of unit length.
+        photo_index: (C,) int64.
+        votes: (C,) bool, found surely enough to form people.
+        is_new: (N,) bool, the faces to be grouped; all others stay whose they are.
+        copies: (P, 2) int64, faces in copies and the same faces in the photos that count.
+        told: what is known beforehand.
     """
 
-    neighbors: pa.Table
-    assignments: pa.Table
-    search: dict[str, float]
-    unusable: int
+    face_ids: list[str]
+    embeddings: np.ndarray
+    counted: np.ndarray
+    unusable: np.ndarray
+    photo_index: np.ndarray
+    votes: np.ndarray
+    is_new: np.ndarray
+    copies: np.ndarray
+    told: "Told"
 
 
 def grouping_inputs(
@@ -92,22 +104,16 @@ def crowding_of(embeddings: np.ndarray, config: GroupConfig, cohort: Cohort | No
     return config.crowding_weight * crowding(embeddings, cohort.vectors, cohort.usual)
 
 
-def group_people(
+def faces_to_group(
     faces: pa.Table,
     photos: pa.Table,
     keepers: Mapping[str, str],
     old_assignments: pa.Table,
     decided: Decided,
     config: GroupConfig,
-    cohort: Cohort | None = None,
-    open_search: OpenSearch = one_shard,
     incremental: bool = False,
-) -> GroupedPeople:
-    """Return who is who now, with the ids that people had before.
-
-    Copies of a photo count once: people are made of the faces of other photos and of the best of the copies. A face in
-    a copy is then whoever the same face in the best one is; one that only the copy shows stays unassigned. So copies
-    make nobody a person, and no face stands nearer to a person because of them.
+) -> ToGroup:
+    """Return what a grouping works on.
 
     Args:
         faces: rows of `faces` with FACE_COLUMNS.
@@ -116,8 +122,6 @@ def group_people(
         old_assignments: `assignments` as they are.
         decided: what users have decided.
         config: settings.
-        cohort: of the model that the embeddings come from, where it has one.
-        open_search: how lists of very many faces are searched.
         incremental: only faces without an assignment join people or make new ones; whoever has a person keeps it.
     """
     faces = faces.sort_by("face_id")
@@ -128,46 +132,101 @@ def group_people(
     usable = has_unit_length(embeddings)
     is_copy = pc.is_in(faces["photo_id"], value_set=pa.array(sorted(keepers), pa.string())).to_numpy()
     counted = np.flatnonzero(usable & ~is_copy & ~told.excluded)
-    joined_before = dict(
-        zip(*(old_assignments[name].to_pylist() for name in ("face_id", "joined_face_id")), strict=True)
-    )
-    is_new = np.array([not (incremental and face in joined_before) for face in face_ids], np.bool_)
-    grouping = group_faces(
-        embeddings[counted],
+    grouped_before = set(old_assignments["face_id"].to_pylist()) if incremental else set()
+    return ToGroup(
+        face_ids,
+        embeddings,
+        counted,
+        ~usable,
         faces["photo_id"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)[counted],
-        settings_of(config),
         (faces["score"].to_numpy() >= config.min_score)[counted],
-        crowding_of(embeddings[counted], config, cohort),
-        told.known.of(counted),
-        open_search,
-        is_new[counted],
+        np.array([face not in grouped_before for face in face_ids], np.bool_),
+        copies,
+        told,
     )
-    labels, probabilities = np.full(len(faces), -1, np.int64), np.zeros(len(faces), np.float32)
+
+
+def search_id_of(to_group: ToGroup, config: GroupConfig) -> str:
+    """Return a digest of what the search for neighbours depends on."""
+    digest = hashlib.sha256(f"{config.neighbors} {config.link_distance}".encode())
+    for row in to_group.counted.tolist():
+        digest.update(to_group.face_ids[row].encode())
+    digest.update(np.ascontiguousarray(to_group.embeddings).data)
+    return digest.hexdigest()
+
+
+def search_people(to_group: ToGroup, config: GroupConfig, open_search: OpenSearch = one_shard) -> Searched:
+    """Return the nearest faces of the faces to be grouped, as places in `counted`.
+
+    Args:
+        to_group: the faces.
+        config: settings.
+        open_search: how lists of very many faces are searched.
+    """
+    return search_faces(
+        to_group.embeddings[to_group.counted],
+        to_group.photo_index,
+        settings_of(config),
+        to_group.votes,
+        open_search,
+        to_group.is_new[to_group.counted],
+    )
+
+
+def group_people(
+    to_group: ToGroup,
+    searched: Searched,
+    old_assignments: pa.Table,
+    decided: Decided,
+    config: GroupConfig,
+    cohort: Cohort | None = None,
+) -> pa.Table:
+    """Return `assignments`: who is who now, with the ids that people had before.
+
+    A face in a copy is whoever the same face in the photo that counts is; one that only the copy shows stays
+    unassigned. So copies make nobody a person, and no face stands nearer to a person because of them.
+
+    Args:
+        to_group: the faces.
+        searched: from `search_people`.
+        old_assignments: `assignments` as they are.
+        decided: what users have decided.
+        config: settings.
+        cohort: of the model that the embeddings come from, where it has one.
+    """
+    face_ids, counted, is_new, told = to_group.face_ids, to_group.counted, to_group.is_new, to_group.told
+    embeddings = to_group.embeddings[counted]
+    grouping = group_faces(
+        embeddings,
+        to_group.photo_index,
+        settings_of(config),
+        to_group.votes,
+        crowding_of(embeddings, config, cohort),
+        told.known.of(counted),
+        is_new=is_new[counted],
+        searched=searched,
+    )
+    labels, probabilities = np.full(len(face_ids), -1, np.int64), np.zeros(len(face_ids), np.float32)
     labels[counted], probabilities[counted] = grouping.labels, grouping.probabilities
-    in_copy, in_keeper = copies.T
+    in_copy, in_keeper = to_group.copies.T
     labels[in_copy], probabilities[in_copy] = labels[in_keeper], probabilities[in_keeper]
     owners = {label: told.people[owner] for label, owner in grouping.owners.items()}
     person_ids = match_identities(known_owners(old_assignments), face_ids, labels, owners)
     who = dict(zip(face_ids, [person_ids[label] if label >= 0 else None for label in labels.tolist()], strict=True))
     who = carry_out(decided, who | {face: owner for face, owner in told.owners.items() if face in who})
-    joined = [None if new else joined_before[face] for face, new in zip(face_ids, is_new.tolist(), strict=True)]
+    before = dict(zip(*(old_assignments[name].to_pylist() for name in ("face_id", "joined_face_id")), strict=True))
+    joined = [None if new else before[face] for face, new in zip(face_ids, is_new.tolist(), strict=True)]
     came = np.flatnonzero(is_new[counted] & (grouping.joined >= 0))
     for row, other in zip(counted[came].tolist(), counted[grouping.joined[came]].tolist(), strict=True):
         joined[row] = face_ids[other]
-    rows, neighbors = _neighbors_of(embeddings, counted, usable & is_new, grouping.neighbors)
-    return GroupedPeople(
-        neighbors_table([face_ids[row] for row in rows], face_ids, neighbors),
-        assignments_table(who, probabilities, joined, decided),
-        {"recall": round(grouping.recall, 4), "probes": grouping.probes},
-        int((~usable).sum()),
-    )
+    return assignments_table(who, probabilities, joined, decided)
 
 
 class Told(NamedTuple):
     """What is known of N faces before they are grouped.
 
     Attributes:
-        owners: whom faces are bound to, by face_id.
+        owners: who faces are whatever else holds, by face_id.
         people: person_ids, in the order in which `known` counts owners.
         known: of the N faces.
         excluded: (N,) bool, what is not a face.
@@ -184,7 +243,7 @@ def what_is_told(
 ) -> Told:
     """Return what decisions, and where only new faces are grouped the present people, say of N faces.
 
-    People of whom users have decided anything are never joined with each other: the faces surest to be theirs stay.
+    People of whom users have decided anything keep the faces surest to be theirs, and are never joined with each other.
 
     Args:
         face_ids: of the N faces.
@@ -192,29 +251,30 @@ def what_is_told(
             for the other.
         old_assignments: `assignments` as they are.
         decided: what users have decided.
-        incremental: whether all faces are bound to whom they have.
+        incremental: whether every face stays whose it is.
     """
-    past = known_owners(old_assignments)
-    bound = {**past, **decided.owners} if incremental else decided.owners
-    sure = old_assignments.filter(pc.greater_equal(old_assignments["probability"], CORE_PROBABILITY))
-    owned = {face: owner for face, owner in known_owners(sure).items() if owner in decided.people} | bound
+    if incremental:
+        owned = known_owners(old_assignments)
+    else:
+        sure = old_assignments.filter(pc.greater_equal(old_assignments["probability"], CORE_PROBABILITY))
+        owned = {face: owner for face, owner in known_owners(sure).items() if owner in decided.people}
+    owned = {face: owner for face, owner in owned.items() if (face, owner) not in decided.barred} | decided.owners
     people = sorted({*owned.values(), *(person for _, person in decided.barred)})
     number_of = {person: number for number, person in enumerate(people)}
     row_of = {face: row for row, face in enumerate(face_ids)}
     known = nothing_known(len(face_ids))
     excluded = np.array([face in decided.not_faces for face in face_ids], np.bool_)
     for face, owner in owned.items():
-        if face in row_of and (face, owner) not in decided.barred:
+        if face in row_of:
             known.owners[row_of[face]] = number_of[owner]
-            known.bound[row_of[face]] = face in bound
     for copy, keeper in copies.tolist():
-        if known.bound[copy] and not known.bound[keeper]:
-            known.owners[keeper], known.bound[keeper] = known.owners[copy], True
+        if known.owners[keeper] < 0:
+            known.owners[keeper] = known.owners[copy]
         excluded[keeper] |= excluded[copy]
     kept_at = dict(copies.tolist())
     barred = [(row_of[face], number_of[person]) for face, person in decided.barred if face in row_of]
     barred += [(kept_at[row], person) for row, person in barred if row in kept_at]
-    return Told(bound, people, known._replace(barred=np.array(barred, np.int64).reshape(-1, 2)), excluded)
+    return Told(owned, people, known._replace(barred=np.array(barred, np.int64).reshape(-1, 2)), excluded)
 
 
 def same_faces(faces: pa.Table, photos: pa.Table, keepers: Mapping[str, str]) -> np.ndarray:
@@ -245,25 +305,25 @@ def same_faces(faces: pa.Table, photos: pa.Table, keepers: Mapping[str, str]) ->
     return np.concatenate(pairs)
 
 
-def _neighbors_of(
-    embeddings: np.ndarray, counted: np.ndarray, wanted: np.ndarray, of_counted: Neighbors
-) -> tuple[np.ndarray, Neighbors]:
-    """Return the faces (M,) that have neighbours, and these: faces that count, so a face has no copies for neighbours.
+def neighbors_to_write(to_group: ToGroup, searched: Searched) -> tuple[np.ndarray, Neighbors]:
+    """Return the rows (M,) of faces that have neighbours, and these, as rows of all faces.
+
+    Neighbours are faces that count: a face has no copies for neighbours, but copies have neighbours themselves.
 
     Args:
-        embeddings: (N, D) of all faces.
-        counted: (C,) rows of those that count.
-        wanted: (N,) bool, whose neighbours are wanted.
-        of_counted: neighbours, as rows of `counted`, of those that count and are wanted.
+        to_group: the faces.
+        searched: from `search_people`.
     """
+    embeddings, counted = to_group.embeddings, to_group.counted
     counts = np.zeros(len(embeddings), np.bool_)
     counts[counted] = True
-    others = np.flatnonzero(wanted & ~counts)
-    of_others = nearest_among(embeddings[others], embeddings[counted], of_counted.ids.shape[1])
-    rows = np.concatenate([counted[wanted[counted]], others])
+    others = np.flatnonzero(to_group.is_new & ~counts & ~to_group.unusable)
+    found = searched.neighbors
+    of_others = nearest_among(embeddings[others], embeddings[counted], found.ids.shape[1])
+    rows = np.concatenate([counted[to_group.is_new[counted]], others])
     order = np.argsort(rows)
-    ids = np.concatenate([of_counted.ids, of_others.ids])[order]
-    similarities = np.concatenate([of_counted.similarities, of_others.similarities])[order]
+    ids = np.concatenate([found.ids, of_others.ids])[order]
+    similarities = np.concatenate([found.similarities, of_others.similarities])[order]
     return rows[order], Neighbors(counted[ids], similarities)
 
 

@@ -1,7 +1,7 @@
 """The tables that say who is who, as a grouping or a user's decision leaves them."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from facepipe.clustering.knn import Neighbors
 from facepipe.library.decisions import Decided, carry_out
 from facepipe.library.people_history import changes_between, known_owners, owners_of
 
+NEIGHBOR_ROWS = 20_000  # written together: 100 MB of ids
 LEAST_PHOTOS = 2  # of a person of whom nobody has decided anything
 PERSON_COLUMNS = ("face_id", "photo_id")  # of `faces`
 DATE_COLUMNS = ("photo_id", "taken_at")  # of `photos`
@@ -115,23 +116,65 @@ def follow_decision(assignments: pa.Table, decided: Decided, then: Mapping[str, 
     return assignments_table(after, assignments["probability"].to_pylist(), joined, decided)
 
 
-def neighbors_table(queries: Sequence[str], face_ids: Sequence[str], neighbors: Neighbors) -> pa.Table:
-    """Return rows of `neighbors`.
+def neighbors_tables(
+    rows: np.ndarray, face_ids: Sequence[str], neighbors: Neighbors, search_id: str
+) -> Iterator[pa.Table]:
+    """Yield rows of `neighbors`, some at a time: all ids of a large library together don't fit into memory.
 
     Args:
-        queries: M face ids whose neighbours they are.
-        face_ids: N face ids that the neighbours' rows count.
-        neighbors: of the M faces.
+        rows: (M,) int64, the faces whose neighbours they are.
+        face_ids: of all N faces.
+        neighbors: of the M faces, as rows of all faces.
+        search_id: what the search depended on.
     """
-    count, k = neighbors.ids.shape
-    offsets = pa.array(np.arange(count + 1) * k, pa.int32())
-    ids = pa.DictionaryArray.from_arrays(pa.array(neighbors.ids.reshape(-1)), pa.array(face_ids, pa.string()))
-    columns = [
-        pa.array(queries, pa.string()),
-        pa.ListArray.from_arrays(offsets, ids.dictionary_decode()),
-        pa.ListArray.from_arrays(offsets, pa.array(neighbors.similarities.reshape(-1), pa.float32())),
-    ]
-    return pa.Table.from_arrays(columns, schema=schemas.NEIGHBORS)
+    names = pa.array(face_ids, pa.string())
+    for start in range(0, max(len(rows), 1), NEIGHBOR_ROWS):
+        some = slice(start, start + NEIGHBOR_ROWS)
+        count, k = neighbors.ids[some].shape
+        offsets = pa.array(np.arange(count + 1) * k, pa.int32())
+        columns = [
+            names.take(pa.array(rows[some])),
+            pa.ListArray.from_arrays(offsets, names.take(pa.array(neighbors.ids[some].reshape(-1)))),
+            pa.ListArray.from_arrays(offsets, pa.array(neighbors.similarities[some].reshape(-1), pa.float32())),
+            pa.repeat(search_id, count),
+        ]
+        yield pa.Table.from_arrays(columns, schema=schemas.NEIGHBORS)
+
+
+def neighbors_found_before(
+    batches: Iterable[pa.RecordBatch], face_ids: Sequence[str], counted: np.ndarray, search_id: str
+) -> Neighbors | None:
+    """Return the neighbours of the faces that count, as places among them, from an earlier search; None: another one.
+
+    Args:
+        batches: `neighbors`, all columns.
+        face_ids: of all N faces, ascending.
+        counted: (C,) int64, rows of those that count.
+        search_id: what the search depends on now.
+    """
+    names = pa.array([face_ids[row] for row in counted.tolist()], pa.string())
+    ids = similarities = None
+    filled = 0
+    for batch in batches:
+        if not len(batch):
+            continue
+        if pc.unique(batch.column("search_id")).to_pylist() != [search_id]:
+            return None
+        place = pc.index_in(batch.column("face_id"), value_set=names)
+        chosen = batch.filter(pc.is_valid(place))
+        rows = place.drop_null().to_numpy()
+        found = pc.index_in(chosen.column("neighbor_ids").flatten(), value_set=names).to_numpy(zero_copy_only=False)
+        k = len(found) // max(len(rows), 1)
+        if ids is None or similarities is None:
+            ids, similarities = np.zeros((len(counted), k), np.int64), np.zeros((len(counted), k), np.float32)
+        ids[rows] = found.reshape(len(rows), k)
+        similarities[rows] = chosen.column("similarities").flatten().to_numpy().reshape(len(rows), k)
+        filled += len(rows)
+    return (
+        Neighbors(ids, similarities)
+        if filled == len(counted) and ids is not None and similarities is not None
+        else None
+    )
 
 
 def people_table(assignments: pa.Table, faces: pa.Table, photos: pa.Table, decided: Decided) -> pa.Table:

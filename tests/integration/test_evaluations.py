@@ -1,10 +1,21 @@
 """The protocols end to end, on a part of the labelled photos in `make test`, on all of them in `make test-long`."""
 
 import csv
+import warnings
 from pathlib import Path
 
+import hdbscan
+import numpy as np
 import pytest
+from sklearn.metrics import adjusted_rand_score
 
+from facepipe.clustering.condensed_tree import flat_clustering
+from facepipe.clustering.knn import nearest_neighbors
+from facepipe.clustering.mst import Edges, minimum_spanning_forest, mutual_reachability
+from facepipe.config import Config
+from facepipe.evaluations import embed_central_faces, photos_in
+from facepipe.runtime.engine import create_engine
+from facepipe.stages.group_people import embeddings_of
 from tests.program import facepipe
 
 FOLDS, PER_KIND = 2, 12
@@ -113,3 +124,48 @@ def test_the_promised_figures_on_all_labelled_photos(labelled: Path) -> None:
     assert clustering["bcubed"]["f"] >= 0.95
     found = facepipe("eval", "detection", "--images", wider / "images", "--boxes", wider / "boxes.csv", "--json").json
     assert found["average_precision"]["20"] >= 0.65
+
+
+def library(embeddings: np.ndarray, min_samples: int) -> hdbscan.HDBSCAN:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return hdbscan.HDBSCAN(
+            min_cluster_size=2,
+            min_samples=min_samples,
+            algorithm="generic",
+            approx_min_span_tree=False,
+            gen_min_span_tree=True,
+        ).fit(embeddings.astype(np.float64))
+
+
+def agreement(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    """Adjusted Rand index of labels with all noise as one group, and with each face of noise as one of its own."""
+    rows = np.arange(len(first))
+    alone = [np.where(labels < 0, len(labels) + rows, labels) for labels in (first, second)]
+    return adjusted_rand_score(first, second), adjusted_rand_score(*alone)
+
+
+@pytest.mark.long
+def test_density_alone_groups_all_labelled_photos_as_hdbscan_does(labelled: Path) -> None:
+    photos = photos_in(labelled / "lfw-dev" / "images")
+    faces = embed_central_faces(photos, Config(), create_engine("ray", None))
+    embeddings, count = embeddings_of(faces["embeddings"]), len(photos)
+    neighbors = nearest_neighbors(embeddings, count - 1)
+
+    theirs = library(embeddings, min_samples=1)
+    ours = flat_clustering(minimum_spanning_forest(mutual_reachability(neighbors), count), count)
+    print("min_samples 1:", agreement(ours.labels, theirs.labels_))
+    assert min(agreement(ours.labels, theirs.labels_)) >= 0.999
+    assert np.allclose(ours.probabilities, theirs.probabilities_, atol=1e-3)
+    assert np.allclose(ours.outlier_scores, theirs.outlier_scores_, atol=1e-3)
+
+    # With more samples many edges are equally long, and clusters can be compared on one forest alone.
+    theirs = library(embeddings, min_samples=5)
+    forest = minimum_spanning_forest(mutual_reachability(neighbors, min_samples=5), count)
+    print("min_samples 5:", agreement(flat_clustering(forest, count).labels, theirs.labels_))
+    tree = theirs.minimum_spanning_tree_.to_numpy()
+    tree = tree[np.argsort(tree[:, 2])]  # as the library does, so that equally long edges come in the same order
+    assert np.allclose(forest.distance, tree[:, 2], atol=1e-5)
+    left, right = tree[:, :2].astype(np.int64).T
+    on_theirs = flat_clustering(Edges(left, right, tree[:, 2]), count)
+    assert on_theirs.labels.tolist() == theirs.labels_.tolist()

@@ -93,16 +93,15 @@ def test_a_broken_embedding_is_one_clear_sentence() -> None:
         group_faces(embeddings, np.arange(4))
 
 
-def known(count: int, owners: dict[int, int], barred: list[tuple[int, int]] | None = None, bound: bool = True) -> Known:
-    """Owners by face, bound to them or not."""
+def known(count: int, owners: dict[int, int], barred: list[tuple[int, int]] | None = None) -> Known:
+    """Owners by face."""
     result = nothing_known(count)
     for face, owner in owners.items():
         result.owners[face] = owner
-        result.bound[face] = bound
     return result._replace(barred=np.array(barred or [], np.int64).reshape(-1, 2))
 
 
-def test_faces_that_are_bound_together_are_one_person_however_far_apart() -> None:
+def test_faces_of_one_owner_are_one_person_however_far_apart() -> None:
     faces, truth = planted(1, people=3, each=4)
     grouping = group_faces(faces, np.arange(12), known=known(12, {0: 5, 4: 5}))
     assert grouping.labels[0] == grouping.labels[4]
@@ -126,31 +125,19 @@ def test_a_single_face_that_a_user_names_is_a_person() -> None:
     assert group_faces(faces[:1], np.arange(1), known=known(1, {0: 3})).labels.tolist() == [0]
 
 
-@pytest.mark.parametrize("bound", [True, False])
-def test_different_owners_never_come_together(bound: bool) -> None:
+def test_different_owners_never_come_together() -> None:
     faces, _ = planted(2, people=1, each=8)
-    grouping = group_faces(faces, np.arange(8), known=known(8, {0: 0, 7: 1}, bound=bound))
+    grouping = group_faces(faces, np.arange(8), known=known(8, {0: 0, 7: 1}))
     assert grouping.labels[0] != grouping.labels[7]
     assert set(grouping.labels.tolist()) == {0, 1}, "the split costs no face its person"
 
 
 def test_a_barred_face_leaves_alone_and_nobody_else() -> None:
     faces, _ = planted(2, people=1, each=8)
-    grouping = group_faces(faces, np.arange(8), known=known(8, dict.fromkeys(range(4), 2), [(7, 2)], bound=False))
+    grouping = group_faces(faces, np.arange(8), known=known(8, dict.fromkeys(range(4), 2), [(7, 2)]))
     (person,) = (label for label, owner in grouping.owners.items() if owner == 2)
     assert grouping.labels[7] != person
     assert (grouping.labels[:4] == person).all()
-
-
-def test_of_an_owners_parts_the_one_with_bound_faces_is_the_owners() -> None:
-    faces, _ = planted(4, people=2, each=6)
-    parts = known(12, dict.fromkeys(range(6), 1), bound=False)
-    parts.owners[11] = 1
-    parts.bound[11] = True
-    labels, owners = (grouping := group_faces(faces, np.arange(12), known=parts)).labels, grouping.owners
-    assert owners == {int(labels[11]): 1}
-    assert labels[0] >= 0
-    assert labels[0] != labels[11]
 
 
 def test_what_is_known_does_not_depend_on_the_order_of_rows() -> None:

@@ -1,20 +1,42 @@
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from facepipe import schemas
+from facepipe.clustering.knn import Neighbors
+from facepipe.clustering.neighbor_search import Searched
 from facepipe.config import GroupConfig
 from facepipe.library.decisions import Decided, Kind, new_decision
-from facepipe.stages.group_people import FACE_COLUMNS, GroupedPeople, group_people, grouping_inputs
-from facepipe.stages.people_tables import people_table
+from facepipe.stages.group_people import (
+    FACE_COLUMNS,
+    ToGroup,
+    faces_to_group,
+    group_people,
+    grouping_inputs,
+    neighbors_to_write,
+    search_id_of,
+    search_people,
+)
+from facepipe.stages.people_tables import neighbors_found_before, neighbors_tables, people_table
 
 SEED = 31
 FACES = pa.schema([schemas.FACES.field(name) for name in FACE_COLUMNS])
 LEFT, RIGHT, LOW = (0.1, 0.1, 0.3, 0.4), (0.6, 0.1, 0.8, 0.4), (0.4, 0.7, 0.5, 0.8)
 
 Faces = list[tuple[str, tuple[float, float, float, float]]]  # who, and where as shares of the photo
+
+
+class Grouped(NamedTuple):
+    neighbors: pa.Table
+    assignments: pa.Table
+    unusable: int
+
+
+def with_ids(to_group: ToGroup, searched: Searched) -> tuple[np.ndarray, list[str], Neighbors]:
+    rows, neighbors = neighbors_to_write(to_group, searched)
+    return rows, to_group.face_ids, neighbors
 
 
 class Album:
@@ -45,29 +67,37 @@ class Album:
         old: pa.Table | None = None,
         decided: Decided | None = None,
         incremental: bool = False,
-    ) -> GroupedPeople:
-        return group_people(
-            pa.Table.from_pylist(self.faces, FACES),
-            self.photo_rows,
-            keepers,
-            schemas.ASSIGNMENTS.empty_table() if old is None else old,
-            decided or Decided(),
-            config or GroupConfig(),
-            incremental=incremental,
-        )
+    ) -> Grouped:
+        faces = pa.Table.from_pylist(self.faces, FACES)
+        config, decided = config or GroupConfig(), decided or Decided()
+        old = schemas.ASSIGNMENTS.empty_table() if old is None else old
+        to_group = faces_to_group(faces, self.photo_rows, keepers, old, decided, config, incremental)
+        searched = search_people(to_group, config)
+        search_id = search_id_of(to_group, config)
+        pieces = neighbors_tables(*with_ids(to_group, searched), search_id)
+        neighbors = pa.concat_tables(pieces)
+        if not incremental:
+            found = neighbors_found_before(neighbors.to_batches(), to_group.face_ids, to_group.counted, search_id)
+            assert found is not None, "what was written is found again"
+            assert (found.ids == searched.neighbors.ids).all()
+            assert (found.similarities == searched.neighbors.similarities).all()
+            other = neighbors_found_before(neighbors.to_batches(), to_group.face_ids, to_group.counted, "another")
+            assert other is None
+        assignments = group_people(to_group, searched, old, decided, config)
+        return Grouped(neighbors, assignments, int(to_group.unusable.sum()))
 
     @property
     def photo_rows(self) -> pa.Table:
         columns = [schemas.PHOTOS.field(name) for name in ("photo_id", "taken_at", "width", "height")]
         return pa.Table.from_pylist(self.photos, pa.schema(columns))
 
-    def people(self, grouped: GroupedPeople) -> list[dict[str, Any]]:
+    def people(self, grouped: Grouped) -> list[dict[str, Any]]:
         faces = pa.Table.from_pylist(self.faces, FACES)
         rows: list[dict[str, Any]] = people_table(grouped.assignments, faces, self.photo_rows, Decided()).to_pylist()
         return rows
 
 
-def people_of(grouped: GroupedPeople) -> dict[str, str | None]:
+def people_of(grouped: Grouped) -> dict[str, str | None]:
     rows = grouped.assignments
     return dict(zip(rows["face_id"].to_pylist(), rows["person_id"].to_pylist(), strict=True))
 
