@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from facepipe.clustering.neighbor_search import Searched
 from facepipe.config import Config
-from facepipe.errors import WrongUsageError
+from facepipe.errors import NONE_MAY_FAIL, FacepipeError, MaxFailed, WrongUsageError
 from facepipe.library.compaction import compact
 from facepipe.library.decisions import Decided, Decision, check_consistent, from_rows, to_rows
 from facepipe.library.library import Library
@@ -32,6 +32,7 @@ from facepipe.library.run_record import RunRecord, Step, last_inputs
 from facepipe.library.shards import cut_by_bytes, packed_root, with_known_places
 from facepipe.library.writer import Writer
 from facepipe.models.cache import home
+from facepipe.models.cohort import cohort_of
 from facepipe.report.gallery import SHOWN_TABLES, write_report
 from facepipe.runtime.batches import cut, gather, handed_at, stage_seconds
 from facepipe.runtime.engine import Engine
@@ -44,7 +45,7 @@ from facepipe.sources.selection import EVERYTHING, Selection
 from facepipe.stage import Stage, check_chain
 from facepipe.stages.align_faces import AlignFaces
 from facepipe.stages.detect_faces import DetectFaces
-from facepipe.stages.embed_faces import EmbedFaces, load_cohort
+from facepipe.stages.embed_faces import EmbedFaces, embedder_name, embedders_of, settings_of_embedder
 from facepipe.stages.explain_face import explain_face
 from facepipe.stages.failures import failures
 from facepipe.stages.find_duplicates import (
@@ -96,7 +97,7 @@ def extract_stages(config: Config, library: str) -> list[list[Stage]]:
     """Return the stages from a photo to its faces' vectors: pixels stay in the first group, crops reach the second."""
     return [
         [ReadPhotos(config.decode), DetectFaces(config.detect), MeasureFaces(), AlignFaces()],
-        [EmbedFaces(config.embed), WriteFaces(library, f"{config.detect.detector}+{config.embed.model}")],
+        [EmbedFaces(config.embed), WriteFaces(library, f"{config.detect.detector}+{embedder_name(config.embed)}")],
     ]
 
 
@@ -116,6 +117,7 @@ class Choice:
         retry_failed: also try files that failed before and have not changed.
         pack: copy the bytes of new photos into the library.
         incremental: group only faces that are new: whoever has a person keeps it.
+        max_failed: how many photos may fail; with more, an extraction of all photos anew is not put in place.
     """
 
     selection: Selection = EVERYTHING
@@ -123,6 +125,7 @@ class Choice:
     retry_failed: bool = False
     pack: bool = False
     incremental: bool = False
+    max_failed: MaxFailed = NONE_MAY_FAIL
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,7 @@ def open_job(
 
 def run(job: Job, sources: Sequence[str]) -> None:
     """Do all that is new, from the sources to the report."""
+    check_embedder(job.library, job.config)
     ingest(job, sources)
     extract(job)
     dedup(job)
@@ -179,25 +183,59 @@ def ingest(job: Job, sources: Sequence[str]) -> None:
         job.record.count(**counts)
         stages = ingest_stages(job.config, library.location, job.choice.pack)
         batches = _shard_batches(found.new, job.config) if job.choice.pack else None
-        for identified in _carry_out(job, step, found.new, stages, "files", batches):
+        for identified in carry_out(job, step, found.new, stages, "files", batches):
             failed = failures(identified, "ingest")
             writer.commit_files(with_known_places(file_rows(identified), packed), failed)
             step.failed += len(failed)
 
 
 def extract(job: Job) -> None:
-    """Write `photos` and `faces` for every content that is pending."""
+    """Write `photos` and `faces` for every content that is pending.
+
+    Raises:
+        FacepipeError: the library's faces come from another embedder, with which these could not be compared.
+    """
     library, writer = job.library, job.writer
+    check_embedder(library, job.config)
     with job.record.step("extract") as step:
         files = library.read("files")
         pending = _pending(library, files, job.choice).slice(0, job.choice.limit)
         if job.choice.retry_failed:
             writer.delete("errors", "photo_id", pending["photo_id"])
         step.rows = len(pending)
-        for written in _carry_out(job, step, pending, extract_stages(job.config, library.location)):
+        for written in carry_out(job, step, pending, extract_stages(job.config, library.location)):
             failed = failures(written, "extract", files)
             writer.commit_batches(**data_files_of(written), errors=failed)
             step.failed += len(failed)
+
+
+def embedder_of(library: Library) -> str | None:
+    """Return the name of what a library's faces were embedded with; None where there are no photos.
+
+    Raises:
+        FacepipeError: there is more than one, and their vectors can't be compared.
+    """
+    names = sorted(set(embedders_of(library.read("photos", ["extracted_with"]))))
+    if len(names) > 1:
+        raise FacepipeError(
+            f"the library's faces come from {' and '.join(names)}, which can't be compared: make them all anew with "
+            "`facepipe extract --redo`"
+        )
+    return names[0] if names else None
+
+
+def check_embedder(library: Library, config: Config) -> None:
+    """Check that new faces can be compared with a library's.
+
+    Raises:
+        FacepipeError: the library's faces come from another embedder than the settings name, or from several.
+    """
+    there, wanted = embedder_of(library), embedder_name(config.embed)
+    if there not in (None, wanted):
+        raise WrongUsageError(
+            f"the library's faces come from {there}, not {wanted}: say {settings_of_embedder(there)}, or make them all "
+            "anew with `facepipe extract --redo`"
+        )
 
 
 def preview(location: str, sources: Sequence[str], choice: Choice) -> dict[str, int | bool]:
@@ -253,7 +291,7 @@ def dedup(job: Job) -> None:
         batches = photos_to_compare(files, library.read("comparisons"), packed_root(library.storage))
         if batches:
             stages = compare_stages(job.config.decode)
-            for compared in _carry_out(job, step, pa.concat_tables(batches), stages, batches=batches):
+            for compared in carry_out(job, step, pa.concat_tables(batches), stages, batches=batches):
                 writer.append("comparisons", comparison_rows(compared))
         step.seconds = 0.0  # the whole step counts, the search too
         duplicates = find_duplicates(files, photos, library.read("comparisons"))
@@ -266,22 +304,27 @@ def group(job: Job) -> None:
     """Write `neighbors`, `people`, `lineage`, `changes` and `assignments`: whose faces they are.
 
     It is left out where nothing that it depends on has changed since it last ran.
+
+    Raises:
+        FacepipeError: faces come from different embedders.
     """
     library = job.library
     with job.record.step("group") as step:
-        faces = library.read("faces", FACE_COLUMNS)
+        embedder = embedder_of(library)
+        faces = library.read("faces", (*FACE_COLUMNS, "batch_id"))
         step.rows = len(faces)
         known = library.read("files"), library.read("photos", PHOTO_COLUMNS), library.read("comparisons")
         keepers = find_keepers(*known)
         decisions = library.read("decisions", ["decision_id"])["decision_id"].to_pylist()
-        inputs = grouping_inputs(faces, keepers, job.config.group, decisions)
+        batches = pc.unique(faces["batch_id"]).to_pylist()
+        inputs = grouping_inputs(faces, keepers, job.config.group, decisions, batches)
         if job.choice.incremental or inputs != last_inputs(library.read("runs"), "group"):
             decided, assignments = what_is_decided(library), library.read("assignments")
             photos = library.read("photos", GROUPED_PHOTO_COLUMNS)
             settings = job.config.group
             to_group = faces_to_group(faces, photos, keepers, assignments, decided, settings, job.choice.incremental)
             searched = _find_neighbors(job, step, to_group)
-            cohort = load_cohort(job.config.embed)
+            cohort = cohort_of(embedder) if embedder else None
             _write_people(job, group_people(to_group, searched, assignments, decided, settings, cohort), decided)
             job.record.count(faces_unusable=int(to_group.unusable.sum()))
         step.inputs = None if job.choice.incremental else inputs
@@ -353,14 +396,7 @@ def search(library: Library, photo: Path, engine: Engine, config: Config) -> lis
     Raises:
         WrongUsageError: the photo can't be read, or the library's faces come from another model.
     """
-    embedders = {
-        name.rpartition("+")[2] for name in library.read("photos", ["extracted_with"])["extracted_with"].to_pylist()
-    }
-    if embedders - {config.embed.model}:
-        raise WrongUsageError(
-            f"the library's faces come from {', '.join(sorted(embedders))}, not {config.embed.model}: say "
-            f"--set embed.model={min(embedders)}"
-        )
+    check_embedder(library, config)
     rows = list_files([photo])
     rows = rows.append_column("read_from", rows["uri"])
     stages = search_stages(config)
@@ -430,7 +466,7 @@ def report_folder(library: Library) -> Path:
     return home() / "reports" / library.library_id
 
 
-def _carry_out(
+def carry_out(
     job: Job,
     step: Step,
     rows: pa.Table,

@@ -158,6 +158,15 @@ RUNS = pa.schema(
     ]
 )
 TOMBSTONES = pa.schema([("digest", pa.string()), ("at", TIME)])
+REDONE = pa.schema(  # a batch extracted anew that waits until all are; alone, what the last redo came to
+    [
+        ("redo_id", pa.string()),  # digest of models and settings
+        ("at", TIME),
+        ("data_files", pa.string()),  # JSON: of a batch as in WRITTEN_BATCH; null: all are in their tables
+        ("outcome", pa.string()),  # JSON: counts and lists; null: it isn't complete
+    ]
+)
+SWITCH = REDONE  # a row while tables change together: `data_files` is what each of them consists of from now on
 
 TABLES: dict[str, pa.Schema] = {
     "files": FILES,
@@ -174,6 +183,8 @@ TABLES: dict[str, pa.Schema] = {
     "errors": ERRORS,
     "runs": RUNS,
     "tombstones": TOMBSTONES,
+    "redone": REDONE,
+    "switch": SWITCH,
 }
 
 # Rows between stages: one row is one file or photo. Lists of faces lie flat, in order of (y0, x0).

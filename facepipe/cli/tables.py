@@ -13,6 +13,7 @@ from facepipe.library.library import Library
 from facepipe.library.lookup import short_face_id
 
 PEOPLE_SHOWN = 20
+ROWS_SHOWN = 20
 
 
 def print_summary(summary: Mapping[str, Any], library: Library) -> None:
@@ -23,6 +24,8 @@ def print_summary(summary: Mapping[str, Any], library: Library) -> None:
         parts += [f"{summary['photos_failed']:,} failed"] if summary["photos_failed"] else []
         parts += _videos(summary)
         click.echo(f"{_counted(seen, 'photo')} seen: {', '.join(parts)}")
+    if "switched" in summary:
+        print_redo(summary)
     if "people" in summary:
         print_people(library)
         click.echo(
@@ -40,6 +43,29 @@ def print_summary(summary: Mapping[str, Any], library: Library) -> None:
         click.echo(f"{name:>8}: {step['seconds']:.1f} s, {step['rows']:,} rows")
     if summary["report"]:
         click.echo(f"Report: {summary['report']}")
+
+
+def print_redo(summary: Mapping[str, Any]) -> None:
+    """Print how far an extraction of all photos anew has come, and what it could not carry over."""
+    click.echo(f"{_counted(summary['photos_redone'], 'photo')} extracted anew, {summary['photos_left']:,} left")
+    _print_some(("photo", "why it keeps its old faces or loses them"), summary["unread_photos"], ("uri", "message"))
+    if summary["switched"]:
+        parts = [f"{summary['faces_carried']:,} carried over", f"{summary['faces_new']:,} new"]
+        click.echo(f"Faces: {', '.join(parts)}, {summary['faces_lost']:,} found no more")
+        lost = [
+            {**face, "face_id": short_face_id(face["face_id"]), "who": _person(face)} for face in summary["lost_faces"]
+        ]
+        _print_some(("face found no more", "who", "photo"), lost, ("face_id", "who", "uri"))
+    else:
+        click.echo("Nothing has been replaced yet: the old faces serve until all are there.")
+
+
+def _print_some(titles: Sequence[str], rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> None:
+    """Print the first rows as a table, and how many more there are; nothing for none."""
+    if rows:
+        print_table(titles, (), (tuple(row[key] or "-" for key in keys) for row in rows[:ROWS_SHOWN]))
+    if len(rows) > ROWS_SHOWN:
+        click.echo(f"… and {len(rows) - ROWS_SHOWN:,} more; --json lists all")
 
 
 def print_preview(counts: Mapping[str, int | bool]) -> None:

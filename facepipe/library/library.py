@@ -21,6 +21,7 @@ from facepipe.library.data_files import FOLDER, DataFile, iterate_data_files, re
 from facepipe.library.delta_tables import create_table, list_data_files, open_table
 from facepipe.library.recovery import recover
 from facepipe.library.storage import Storage, first_line
+from facepipe.library.switching import switched_files
 from facepipe.library.writer import Writer
 from facepipe.schemas import TABLES
 
@@ -103,8 +104,9 @@ class Library:
         return iterate_data_files(self.storage, table, self.data_files(table), columns, visible)
 
     def data_files(self, table: str) -> list[DataFile]:
-        """Return a table's committed files, oldest first."""
-        return list_data_files(open_table(self.storage, table))
+        """Return a table's committed files, oldest first; while tables change together, what they have become."""
+        switched = switched_files(self.storage)
+        return switched[table] if table in switched else list_data_files(open_table(self.storage, table))
 
     @contextmanager
     def writer(self, command: str) -> Iterator[Writer]:

@@ -4,6 +4,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from facepipe.library import shards
+from facepipe.library.switching import finish_switch
 from facepipe.library.writer import Writer
 
 
@@ -13,6 +14,7 @@ def recover(writer: Writer) -> None:
     The writer's epoch is in every table by now. Else an older run that is still alive could add to `photos` the batches
     whose faces are dropped here.
     """
+    finish_switch(writer)  # first: until then readers see more than the logs say
     drop_orphan_faces(writer)
     drop_resolved_errors(writer)
     drop_unfinished_history(writer)

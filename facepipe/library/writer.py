@@ -130,6 +130,22 @@ class Writer:
         if files:
             self._committer.commit(table, plan)
 
+    def set_files(self, table: str, files: Sequence[DataFile]) -> None:
+        """Let a table consist of just these files, which keep their modification_time; it does already, no commit."""
+        wanted = {file.path for file in files}
+
+        def plan(present: list[DataFile]) -> Change | None:
+            there = {file.path for file in present}
+            going = [file for file in present if file.path not in wanted]
+            coming = [file for file in files if file.path not in there]
+            return Change(remove=going, rewritten=coming) if going or coming else None
+
+        self._committer.commit(table, plan)
+
+    def next_time(self) -> int:
+        """Return a time for the log in milliseconds, later than any before it."""
+        return self._committer.next_time()
+
     def merge_files(self, table: str, files: Sequence[DataFile]) -> None:
         """Put some of a table's files into one, in one commit; where one of them has gone meanwhile, none."""
         merged = merge_data_files(self._storage, table, files)
@@ -139,9 +155,15 @@ class Writer:
 
         self._committer.commit(table, plan)
 
-    def remove_unnamed_files(self, table: str) -> int:
-        """Remove files that no log entry has named for an hour, and return how many; no commit."""
-        paths = self._committer.unnamed_files(table)
+    def remove_unnamed_files(self, table: str, waiting: Set[DataFile] = frozenset()) -> int:
+        """Remove files that no log entry has named for an hour, and return how many; no commit.
+
+        Args:
+            table: the table.
+            waiting: files that stay, since their time is yet to come.
+        """
+        kept = {file.path for file in waiting}
+        paths = [path for path in self._committer.unnamed_files(table) if path not in kept]
         for path in paths:
             self._storage.remove(f"{FOLDER}/{table}/{path}")
         return len(paths)

@@ -62,16 +62,28 @@ class ToGroup(NamedTuple):
 
 
 def grouping_inputs(
-    faces: pa.Table, keepers: Mapping[str, str], config: GroupConfig, decisions: Sequence[str] = ()
+    faces: pa.Table,
+    keepers: Mapping[str, str],
+    config: GroupConfig,
+    decisions: Sequence[str] = (),
+    batches: Sequence[str] = (),
 ) -> str:
-    """Return a digest of what a grouping depends on: settings, copies, and by their ids faces and decisions."""
+    """Return a digest of what a grouping depends on: settings, copies, and by their ids faces and decisions.
+
+    Args:
+        faces: rows of `faces` with face_id.
+        keepers: for each photo that is a copy, the photo_id of the one to count.
+        config: settings.
+        decisions: their ids.
+        batches: ids of those that the faces were embedded in: a face embedded anew is another one.
+    """
     digest = hashlib.sha256(config.model_dump_json().encode())
     for face_id in sorted(faces["face_id"].to_pylist()):
         digest.update(face_id.encode())
     for photo_id, keeper in sorted(keepers.items()):
         digest.update(f"{photo_id}>{keeper}".encode())
-    for decision_id in sorted(decisions):
-        digest.update(decision_id.encode())
+    for made_by in (*sorted(decisions), *sorted(batches)):
+        digest.update(made_by.encode())
     return digest.hexdigest()
 
 
