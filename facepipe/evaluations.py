@@ -7,14 +7,15 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from facepipe import schemas
-from facepipe.clustering.crowding import make_cohort
+from facepipe.clustering.crowding import crowding, make_cohort
 from facepipe.clustering.grouping import group_faces
 from facepipe.config import Config
 from facepipe.errors import WrongUsageError
@@ -41,7 +42,7 @@ from facepipe.stages.find_duplicates import (
     photos_to_compare,
     search_copies,
 )
-from facepipe.stages.group_people import crowding_of, embeddings_of, settings_of, votes_of
+from facepipe.stages.group_people import embeddings_of, settings_of, votes_of
 from facepipe.stages.identify_files import IdentifyFiles
 from facepipe.stages.measure_faces import MeasureFaces
 from facepipe.stages.pick_central_face import PickCentralFace
@@ -72,8 +73,32 @@ def evaluate_lfw(images: Path, pairs_file: Path, config: Config, engine: Engine)
     return asdict(figures) | {"undetected": _undetected(faces)}
 
 
-def evaluate_clustering(images: Path, config: Config, engine: Engine) -> dict[str, Any]:
-    """Return how well the grouping of photos' central faces matches folders (`evaluation.clustering`).
+class LabelledFaces(NamedTuple):
+    """The central faces of photos that lie in a folder a person.
+
+    Attributes:
+        names: (N,) who each face is.
+        embeddings: (N, D) float32, unit length.
+        votes: (N,) bool, which are found surely enough to form people.
+        crowding: (N,) float64, how common each looks (`clustering.crowding`); 0 where the model has no cohort.
+        undetected: photos without a face.
+    """
+
+    names: npt.NDArray[np.str_]
+    embeddings: np.ndarray
+    votes: np.ndarray
+    crowding: np.ndarray
+    undetected: int
+
+    def group(self, rows: np.ndarray, config: Config) -> np.ndarray:
+        """Return the person (M,) of each of some faces, -1 for none, where there are no others."""
+        crowded = config.group.crowding_weight * self.crowding[rows]
+        settings = settings_of(config.group)
+        return group_faces(self.embeddings[rows], np.arange(len(rows)), settings, self.votes[rows], crowded).labels
+
+
+def labelled_faces(images: Path, config: Config, engine: Engine) -> LabelledFaces:
+    """Return the central face of each photo in a folder a person, in order of their paths.
 
     Args:
         images: a folder a person.
@@ -82,12 +107,29 @@ def evaluate_clustering(images: Path, config: Config, engine: Engine) -> dict[st
     """
     paths = photos_in(images)
     faces = embed_central_faces(paths, config, engine)
+    names = np.array([path.parent.name for path in paths])
     embeddings = embeddings_of(faces["embeddings"])
-    crowded = crowding_of(embeddings, config.group, load_cohort(config.embed))
+    cohort = load_cohort(config.embed)
+    levels = np.zeros(len(paths)) if cohort is None else crowding(embeddings, cohort.vectors, cohort.usual)
     votes = votes_of(_one_each(faces["scores"]), _one_each(faces["qualities"]), config.group)
-    grouping = group_faces(embeddings, np.arange(len(paths)), settings_of(config.group), votes, crowded)
-    figures = compare_groups(np.array([path.parent.name for path in paths]), grouping.labels)
-    return asdict(figures) | {"undetected": _undetected(faces)}
+    return LabelledFaces(names, embeddings, votes, levels, _undetected(faces))
+
+
+def evaluate_clustering(images: Path, config: Config, engine: Engine) -> dict[str, Any]:
+    """Return how well the grouping of photos' central faces matches folders (`evaluation.clustering`).
+
+    Args:
+        images: a folder a person.
+        config: settings.
+        engine: carries the stages out; closed afterwards.
+    """
+    faces = labelled_faces(images, config, engine)
+    return clustering_figures(faces, faces.group(np.arange(len(faces.names)), config))
+
+
+def clustering_figures(faces: LabelledFaces, labels: np.ndarray) -> dict[str, Any]:
+    """Return how well groups (N,) of faces match people, and how many photos had no face found."""
+    return asdict(compare_groups(faces.names, labels)) | {"undetected": faces.undetected}
 
 
 def evaluate_detection(images: Path, boxes_file: Path, config: Config, engine: Engine) -> dict[str, Any]:

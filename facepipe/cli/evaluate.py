@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from facepipe.cli.options import computing_options, print_json
+from facepipe.errors import WrongUsageError
 
 images_option = click.option(
     "--images", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR"
@@ -41,9 +42,25 @@ def detection(images: Path, boxes: Path, **options: Any) -> None:
 
 @evaluate.command()
 @images_option
+@click.option(
+    "--peers",
+    is_flag=True,
+    help="Beside other methods, each tuned on half of the people and judged on the other half: takes some minutes.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Draw what --peers measures, with every setting on all faces, as .png or .svg.",
+)
 @computing_options
-def clustering(images: Path, **options: Any) -> None:
+def clustering(images: Path, peers: bool, plot: Path | None, **options: Any) -> None:
     """Grouping of the central face of each photo, against the folder that the photo lies in."""
+    if plot and not peers:
+        raise WrongUsageError("--plot draws what --peers measures: say --peers, too")
+    if peers:
+        _compare_grouping(images, plot, options)
+        return
     from facepipe import evaluations
 
     _show(evaluations.evaluate_clustering(images, options["config"], _engine(options)), options["as_json"])
@@ -88,6 +105,24 @@ def dedup(images: tuple[Path, ...], photos: int | None, seed: int, **options: An
 
     figures = evaluations.evaluate_dedup(images, photos, seed, options["config"], _engine(options))
     _show(figures, options["as_json"])
+
+
+def _compare_grouping(images: Path, plot: Path | None, options: dict[str, Any]) -> None:
+    from facepipe.cli.grouping_picture import check_picture, draw_picture
+    from facepipe.cli.grouping_table import print_grouping_table
+
+    if plot:
+        check_picture(plot)
+    from facepipe.grouping_study import study_grouping
+
+    study = study_grouping(images, options["config"], _engine(options), with_all=plot is not None)
+    if plot:
+        draw_picture(plot, study, options["config"].group.model_dump())
+    if options["as_json"]:
+        print_json(study.figures)
+        return
+    _show({name: value for name, value in study.figures.items() if name not in ("ours_tuned", "peers")}, False)
+    print_grouping_table(study.figures)
 
 
 def _engine(options: dict[str, Any]) -> Any:

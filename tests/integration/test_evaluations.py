@@ -1,6 +1,7 @@
 """The protocols end to end, on a part of the labelled photos in `make test`, on all of them in `make test-long`."""
 
 import csv
+import importlib.util
 import warnings
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from facepipe.clustering.condensed_tree import flat_clustering
 from facepipe.clustering.knn import nearest_neighbors
 from facepipe.clustering.mst import Edges, minimum_spanning_forest, mutual_reachability
 from facepipe.config import Config
+from facepipe.evaluation.grouping_peers import PEERS
 from facepipe.evaluations import embed_central_faces, photos_in
 from facepipe.runtime.engine import create_engine
 from facepipe.stages.group_people import embeddings_of
@@ -88,6 +90,57 @@ def test_clustering(labelled: Path, tmp_path: Path) -> None:
     assert figures["faces"] == sum(len(list(folder.iterdir())) for folder in people[:15])
     assert figures["bcubed"]["f"] >= 0.9
     assert figures["bcubed"]["precision"] >= 0.97
+
+
+def test_clustering_beside_peers(labelled: Path, tmp_path: Path) -> None:
+    people = [f for f in sorted((labelled / "lfw-dev" / "images").iterdir()) if len(list(f.iterdir())) == 2][:6]
+    images, plot = tmp_path / "images", tmp_path / "plot.png"
+    images.mkdir()
+    for folder in people:
+        (images / folder.name).symlink_to(folder)
+    arguments = ["--plot", str(plot)] if importlib.util.find_spec("matplotlib") else []
+    outcome = facepipe("eval", "clustering", "--images", images, "--peers", *arguments, "--engine", "local", "--json")
+    assert outcome.code == 0, outcome.err
+    figures = outcome.json
+    assert set(figures) >= {"bcubed", "pairwise", "faces", "groups", "unassigned", "largest_impure"}
+    assert set(figures["peers"]) == set(PEERS)
+    for method in (figures["ours_tuned"], *figures["peers"].values()):
+        assert sum(half["faces"] for half in method["halves"]) == figures["faces"] == 12
+        assert 0 < method["mean"]["bcubed"]["f"] <= 1
+    assert set(figures["ours_tuned"]["halves"][0]["setting"]) == {
+        "link_distance",
+        "average_distance",
+        "crowding_weight",
+    }
+    if arguments:
+        assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--plot", "plot.png"], "say --peers, too"),
+        (["--peers", "--plot", "plot.gif"], ".png and .svg"),
+        (["--peers", "--plot", "gone/plot.png"], "gone/plot.png isn't there"),
+    ],
+)
+def test_a_picture_that_cant_be_drawn_is_named_before_any_work(arguments: list[str], says: str, tmp_path: Path) -> None:
+    if "--peers" in arguments:
+        pytest.importorskip("matplotlib")
+    *flags, plot = arguments
+    outcome = facepipe("eval", "clustering", "--images", tmp_path, *flags, tmp_path / plot)
+    assert outcome.code == 2
+    assert says in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_picture_without_matplotlib_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['matplotlib'] = None\n")
+    arguments = ("eval", "clustering", "--images", tmp_path, "--peers", "--plot", tmp_path / "plot.png")
+    outcome = facepipe(*arguments, PYTHONPATH=str(tmp_path))
+    assert outcome.code == 2
+    assert "--plot needs matplotlib" in outcome.err
+    assert outcome.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
