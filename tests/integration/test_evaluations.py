@@ -11,13 +11,16 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from facepipe.clustering.condensed_tree import flat_clustering
+from facepipe.clustering.constraints import nothing_known
+from facepipe.clustering.grouping import group_faces
+from facepipe.clustering.identities import match_identities
 from facepipe.clustering.knn import nearest_neighbors
 from facepipe.clustering.mst import Edges, minimum_spanning_forest, mutual_reachability
 from facepipe.config import Config
+from facepipe.evaluation.clustering import compare_groups
 from facepipe.evaluation.grouping_peers import PEERS
-from facepipe.evaluations import embed_central_faces, photos_in
+from facepipe.evaluations import LabelledFaces, labelled_faces
 from facepipe.runtime.engine import create_engine
-from facepipe.stages.group_people import embeddings_of
 from tests.program import facepipe
 
 FOLDS, PER_KIND = 2, 12
@@ -198,11 +201,42 @@ def agreement(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     return adjusted_rand_score(first, second), adjusted_rand_score(*alone)
 
 
+@pytest.fixture(scope="module")
+def all_faces(labelled: Path) -> LabelledFaces:
+    return labelled_faces(labelled / "lfw-dev" / "images", Config(), create_engine("ray", None))
+
+
 @pytest.mark.long
-def test_density_alone_groups_all_labelled_photos_as_hdbscan_does(labelled: Path) -> None:
-    photos = photos_in(labelled / "lfw-dev" / "images")
-    faces = embed_central_faces(photos, Config(), create_engine("ray", None))
-    embeddings, count = embeddings_of(faces["embeddings"]), len(photos)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_few_more_photos_move_hardly_anybody_and_need_no_full_grouping(all_faces: LabelledFaces, seed: int) -> None:
+    names, embeddings, count = all_faces.names, all_faces.embeddings, len(all_faces.names)
+    crowded = Config().group.crowding_weight * all_faces.crowding
+    is_new = np.zeros(count, np.bool_)
+    is_new[np.random.default_rng(seed).choice(count, count // 100, replace=False)] = True
+    old = np.flatnonzero(~is_new)
+    before = group_faces(embeddings[old], old, None, all_faces.votes[old], crowded[old]).labels
+    full = group_faces(embeddings, np.arange(count), None, all_faces.votes, crowded).labels
+
+    face_ids = [f"{row:05}" for row in range(count)]
+    born = match_identities({}, [face_ids[row] for row in old], before)
+    past = {face_ids[row]: born[label] for row, label in zip(old, before, strict=True) if label >= 0}
+    people = match_identities(past, face_ids, full)
+    now = [people[full[row]] if full[row] >= 0 else None for row in old]
+    churn = np.mean([past.get(face_ids[row]) != person for row, person in zip(old, now, strict=True)])
+
+    known = nothing_known(count)
+    known.owners[old] = before
+    grown = group_faces(embeddings, np.arange(count), None, all_faces.votes, crowded, known, is_new=is_new).labels
+    f_full, f_grown = (compare_groups(names, labels).bcubed.f for labels in (full, grown))
+    print(f"seed {seed}: churn {churn:.4f}, BCubed F {f_full:.4f}, incremental {f_grown:.4f}")
+    assert churn < 0.01
+    assert f_grown >= f_full - 0.01
+    assert len({(b, g) for b, g in zip(before, grown[old], strict=True) if b >= 0}) == len(set(before[before >= 0]))
+
+
+@pytest.mark.long
+def test_density_alone_groups_all_labelled_photos_as_hdbscan_does(all_faces: LabelledFaces) -> None:
+    embeddings, count = all_faces.embeddings, len(all_faces.names)
     neighbors = nearest_neighbors(embeddings, count - 1)
 
     theirs = library(embeddings, min_samples=1)
