@@ -5,6 +5,8 @@ files   ─► extract ─► photos, faces
 photos  ─► dedup   ─► comparisons, duplicates
 faces   ─► group   ─► neighbors, people, lineage, changes, assignments
 library ─► report
+
+`facepipe/redo.py` does `extract` again for all photos.
 """
 
 import time

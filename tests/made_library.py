@@ -23,7 +23,9 @@ def face_id(person: str, number: int) -> str:
     return f"{photo_id_of(photo_name(person, number))}-0001"
 
 
-def add_photos(library: Path, people: Sequence[tuple[str, int]], first: int = 0, model: str = "mtcnn+made") -> None:
+def add_photos(
+    library: Path, people: Sequence[tuple[str, int]], first: int = 0, model: str = "mtcnn+facenet-casia-webface"
+) -> None:
     """Add photos with one face each to a library, made where there is none.
 
     Args:
