@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from facepipe.cli.options import common_options, library_option, print_json
-from facepipe.cli.tables import print_table
+from facepipe.cli.printing import print_table
 
 if TYPE_CHECKING:
     from facepipe.library.decisions import Decision
@@ -38,6 +36,8 @@ def people() -> None:
 @common_options
 def list_people(library: str, everyone: bool, as_json: bool, **_settings: Any) -> None:
     """Show everybody, those with most photos first."""
+    import pyarrow.compute as pc
+
     rows = _open(library).read("people")
     if not everyone:
         rows = rows.filter(pc.invert(rows["hidden"]))
@@ -77,6 +77,8 @@ def list_people(library: str, everyone: bool, as_json: bool, **_settings: Any) -
 @common_options
 def show(person: str, sheet: Path | None, library: str, as_json: bool, **_settings: Any) -> None:
     """Show a person's faces and photos, the surest first."""
+    import pyarrow.compute as pc
+
     from facepipe.library.lookup import find_person, short_face_id
 
     opened = _open(library)
@@ -261,6 +263,9 @@ def _decide(options: Mapping[str, Any], wording: str, *said: Any) -> None:
 
 def _faces_of(library: "Library", person_id: str) -> list[dict[str, Any]]:
     """Return a person's faces with a file that shows each, the surest first."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     assigned = library.read("assignments", where=pc.field("person_id") == person_id)
     files = library.read("files", ["photo_id", "uri"]).sort_by("uri")
     first = files.group_by("photo_id", use_threads=False).aggregate([("uri", "first")])
@@ -272,6 +277,9 @@ def _faces_of(library: "Library", person_id: str) -> list[dict[str, Any]]:
 
 
 def _draw_sheet(library: "Library", faces: list[dict[str, Any]], person: Mapping[str, Any], file: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     from facepipe.library.lookup import short_face_id
     from facepipe.report.contact_sheet import SheetFace, draw_contact_sheet, save_picture
 

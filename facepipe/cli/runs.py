@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from facepipe.cli.options import common_options, library_option, print_json
-from facepipe.cli.tables import print_table
+from facepipe.cli.printing import print_table
 
 if TYPE_CHECKING:
     from facepipe.library.run_history import PastRun

@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from facepipe.cli.options import common_options, library_option, print_json
-from facepipe.cli.tables import print_search
 
 
 @click.command()
@@ -17,6 +16,7 @@ from facepipe.cli.tables import print_search
 def search(photo: Path, library: str, config: Any, as_json: bool) -> None:
     """Say who is on a photo, which need not be in the library: distances and how sure they are."""
     from facepipe import pipeline
+    from facepipe.cli.tables import print_search
     from facepipe.library.library import Library
     from facepipe.runtime.engine import create_engine
 

@@ -1,14 +1,11 @@
 """What commands print for people: summaries and tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from facepipe.cli.printing import print_table
 from facepipe.library.library import Library
 from facepipe.library.lookup import short_face_id
 
@@ -129,18 +126,6 @@ def _person(row: Mapping[str, Any]) -> str:
     if row["person_id"] is None:
         return "nobody"
     return f"{row['name'] or 'no name'} ({row['person_id'][:8]})"
-
-
-def print_table(left: Iterable[str], right: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
-    """Print a table; the columns named first are aligned to the left, all others to the right."""
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in left:
-        table.add_column(name, overflow="fold")
-    for name in right:
-        table.add_column(name, justify="right", overflow="fold")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    Console().print(table)
 
 
 def _videos(counts: Mapping[str, Any]) -> list[str]:
