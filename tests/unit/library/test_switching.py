@@ -78,6 +78,26 @@ def test_readers_see_all_tables_change_at_once(library: Library, monkeypatch: py
     assert check(library) == []
 
 
+def test_a_reader_in_the_middle_of_a_switch_sees_all_or_nothing_of_it(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tables change between its look at `photos` and its look at `faces`."""
+    listed = Library.data_files
+    changed: list[str] = []
+
+    def with_a_switch_behind(self: Library, table: str) -> list[DataFile]:
+        files = listed(self, table)
+        if table == "photos" and not changed:
+            changed.append(table)
+            with self.writer("redo") as writer:
+                switch(writer, "redo", nobody(self), "{}")
+        return files
+
+    monkeypatch.setattr(Library, "data_files", with_a_switch_behind)
+    assert len(library.read("faces")) == 2
+    assert changed
+
+
 def test_a_file_that_has_gone_stops_it_before_anything_changes(library: Library) -> None:
     tables = nobody(library)
     Path(library.location, "tables", "faces", tables["faces"][0].path).unlink()
