@@ -428,11 +428,18 @@ def decide(job: Job, decision: Decision) -> None:
         if decision.kind == "rollback":
             at = find_run(past_runs(library), decision.name).finished_at
             then = owners_at(assignments, library.read("changes"), at)
-        _write_people(job, follow_decision(assignments, decided, then), decided)
+        # As old as the last grouping: faces that have come since are still to be grouped.
+        _write_people(job, follow_decision(assignments, decided, then), decided, job.writer.grouped_at())
 
 
-def _write_people(job: Job, assignments: pa.Table, decided: Decided) -> None:
+def _write_people(job: Job, assignments: pa.Table, decided: Decided, time: int | None = None) -> None:
     """Write who is who and what became of people; what stays as it is is not written.
+
+    Args:
+        job: the job.
+        assignments: as they are to be.
+        decided: what users have decided.
+        time: the log's time of what is written; None: now.
 
     `assignments` comes last: until then a repeated grouping starts from the old ones and ends as this one would have,
     and recovery drops `lineage` and `changes`. One that is repeated, since the run died afterwards, adds none.
@@ -441,11 +448,11 @@ def _write_people(job: Job, assignments: pa.Table, decided: Decided) -> None:
     faces, photos = library.read("faces", PERSON_COLUMNS), library.read("photos", DATE_COLUMNS)
     old = library.read("assignments")
     tables = people_tables(assignments, faces, photos, decided, old, job.record.run_id, datetime.now(UTC))
-    writer.append("lineage", tables.lineage)
-    writer.append("changes", tables.changes)
+    writer.append("lineage", tables.lineage, time)
+    writer.append("changes", tables.changes, time)
     for name, rows in (("people", tables.people), ("assignments", tables.assignments)):
         if not rows.equals(library.read(name)):
-            writer.replace(name, rows)
+            writer.replace(name, rows, time)
     moved = pc.is_in(tables.changes["face_id"], value_set=old["face_id"].combine_chunks())
     job.record.count(changed_company=pc.sum(moved).as_py() or 0, faces_before=len(old))
 

@@ -54,19 +54,27 @@ class Writer:
         """Return all committed rows of a table, those of unfinished batches too."""
         return read_data_files(self._storage, table, self._committer.data_files(table), columns)
 
-    def append(self, table: str, rows: pa.Table) -> None:
-        """Add rows to a table; no rows, no commit."""
+    def append(self, table: str, rows: pa.Table, time: int | None = None) -> None:
+        """Add rows to a table; no rows, no commit.
+
+        Args:
+            table: the table.
+            rows: to be added.
+            time: the log's time of the new file, in milliseconds; None: now.
+        """
         if rows.num_rows:
-            self.commit_data_files(table, [write_data_file(self._storage.location, table, rows)])
+            file = write_data_file(self._storage.location, table, rows)
+            self._committer.commit(table, lambda _: _change(file, time, []))
 
     def commit_data_files(self, table: str, files: Sequence[DataFile]) -> None:
         """Add files that workers wrote with `write_data_file`; no files, no commit."""
         if files:
             self._committer.commit(table, lambda _: Change(add=files))
 
-    def replace(self, table: str, rows: pa.Table) -> None:
-        """Replace a whole table in one commit."""
-        self.replace_in_pieces(table, [rows])
+    def replace(self, table: str, rows: pa.Table, time: int | None = None) -> None:
+        """Replace a whole table in one commit; `time` as for `append`."""
+        file = write_data_file(self._storage.location, table, rows)
+        self._committer.commit(table, lambda present: _change(file, time, present))
 
     def replace_in_pieces(self, table: str, pieces: Iterable[pa.Table]) -> None:
         """Replace a whole table by pieces that need not be in memory together, in one commit."""
@@ -254,6 +262,12 @@ class Writer:
                 written = write_data_file(self._storage.location, table, wanted)
                 rewritten.append(replace(written, modification_time=file.modification_time))
         return Change(remove=removed, rewritten=rewritten)
+
+
+def _change(file: DataFile, time: int | None, removed: Sequence[DataFile]) -> Change:
+    if time is None:
+        return Change(add=[file], remove=removed)
+    return Change(rewritten=[replace(file, modification_time=time)], remove=removed)
 
 
 def _as_set(values: Values) -> pa.Array:

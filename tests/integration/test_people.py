@@ -164,6 +164,10 @@ def test_new_faces_join_without_moving_anybody(library: Path) -> None:
     group(library)
     before = owners(library)
     add_photos(library, [("ann", 2), ("eve", 3), ("dan", 1)], first=10)
+    run(library, "people", "hide", person(library, "bob"))
+    run(library, "people", "reject", person(library, "cid"), face_id("cid", 3))
+    before[face_id("cid", 3)] = None
+    assert facepipe("check", "--library", library).code == 0, "a decision groups nobody: new faces still wait"
     grown = group(library, "--incremental")
     after = owners(library)
     assert {face: after[face] for face in before if before[face]} == {f: p for f, p in before.items() if p}
