@@ -1,5 +1,6 @@
 """What can go wrong, said once: errors that end a command, and codes for photos that fail on their own."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -57,3 +58,23 @@ class PhotoError(Exception):
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+@dataclass(frozen=True)
+class MaxFailed:
+    """How many of a run's photos may fail: a number, or a share of those tried.
+
+    Attributes:
+        number: photos, or percent.
+        percent: which of the two.
+    """
+
+    number: float
+    percent: bool
+
+    def exceeded(self, failed: int, tried: int) -> bool:
+        """Return whether more photos failed than allowed."""
+        return failed > (self.number / 100 * tried if self.percent else self.number)
+
+
+NONE_MAY_FAIL = MaxFailed(0, percent=False)

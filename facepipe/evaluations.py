@@ -44,8 +44,9 @@ from facepipe.stages.find_duplicates import (
     photos_to_compare,
     search_copies,
 )
-from facepipe.stages.group_people import embeddings_of, settings_of
+from facepipe.stages.group_people import embeddings_of, settings_of, votes_of
 from facepipe.stages.identify_files import IdentifyFiles
+from facepipe.stages.measure_faces import MeasureFaces
 from facepipe.stages.pick_central_face import PickCentralFace, central_face
 from facepipe.stages.read_photos import ReadPhotos
 from facepipe.stages.rows import arrays_of
@@ -112,8 +113,8 @@ def labelled_faces(images: Path, config: Config, engine: Engine) -> LabelledFace
     faces = embed_central_faces(paths, config, engine)
     names = np.array([path.parent.name for path in paths])
     embeddings = embeddings_of(faces["embeddings"])
-    levels = crowding_levels(embeddings, config.embed)
-    return LabelledFaces(names, embeddings, votes_of(faces, config), levels, _undetected(faces))
+    votes = votes_of(_one_each(faces["scores"]), _one_each(faces["qualities"]), config.group)
+    return LabelledFaces(names, embeddings, votes, crowding_levels(embeddings, config.embed), _undetected(faces))
 
 
 def crowding_levels(embeddings: np.ndarray, embed: EmbedConfig) -> np.ndarray:
@@ -283,9 +284,9 @@ def spread_of_people(images: Path, config: Config, engine: Engine) -> FaceSpread
 
 
 def embed_central_faces(paths: Sequence[Path], config: Config, engine: Engine) -> pa.Table:
-    """Return box, score, landmarks and embedding of each photo's central face, in the order of the paths.
+    """Return box, score, landmarks, quality and embedding of each photo's central face, in the order of the paths.
 
-    A photo without a face has score 0, no landmarks and the embedding of its central part.
+    A photo without a face has score 0, no landmarks, no quality and the embedding of its central part.
     """
     stages: list[list[Stage]] = [
         [
@@ -293,17 +294,17 @@ def embed_central_faces(paths: Sequence[Path], config: Config, engine: Engine) -
             ReadPhotos(config.decode),
             DetectFaces(config.detect),
             PickCentralFace(config.group.min_score),
+            MeasureFaces(),
             AlignFaces(),
         ],
         [EmbedFaces(config.embed)],
     ]
-    return _run(paths, stages, ["boxes", "scores", "landmarks", "embeddings"], config, engine)
+    return _run(paths, stages, ["boxes", "scores", "landmarks", "qualities", "embeddings"], config, engine)
 
 
-def votes_of(faces: pa.Table, config: Config) -> np.ndarray:
-    """Return which faces (N,) are found surely enough to form people."""
-    votes: np.ndarray = np.concatenate(arrays_of(faces["scores"], 1))[:, 0] >= config.group.min_score
-    return votes
+def _one_each(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a number a photo, (N,) float32, of lists of one number or none; NaN for none."""
+    return np.array([row[0] if row else np.nan for row in column.to_pylist()], np.float32)
 
 
 def _write_copies(photos: Sequence[Path], folder: Path, rng: random.Random) -> dict[str, tuple[str, str, bool]]:

@@ -61,6 +61,7 @@ NEIGHBORS = pa.schema(
         ("face_id", pa.string()),
         ("neighbor_ids", pa.list_(pa.string())),  # nearest first, itself left out
         ("similarities", VECTOR),  # cosine
+        ("search_id", pa.string()),  # digest of what was searched, and how
     ]
 )
 ASSIGNMENTS = pa.schema(
@@ -69,6 +70,7 @@ ASSIGNMENTS = pa.schema(
         ("person_id", pa.string()),  # null: unassigned
         ("probability", pa.float32()),
         ("origin", pa.string()),  # auto, user
+        ("joined_face_id", pa.string()),  # the face whose likeness brought it to others; null: none did
     ]
 )
 PEOPLE = pa.schema(
@@ -90,6 +92,15 @@ LINEAGE = pa.schema(
         ("new_person_id", pa.string()),
         ("faces", pa.int32()),
         ("kind", pa.string()),  # kept, split, merged, new, gone
+    ]
+)
+CHANGES = pa.schema(  # each change of a face's person: what the past was follows from the present
+    [
+        ("run_id", pa.string()),
+        ("at", TIME),
+        ("face_id", pa.string()),
+        ("old_person_id", pa.string()),  # null: unassigned
+        ("new_person_id", pa.string()),
     ]
 )
 DECISIONS = pa.schema(
@@ -147,6 +158,15 @@ RUNS = pa.schema(
     ]
 )
 TOMBSTONES = pa.schema([("digest", pa.string()), ("at", TIME)])
+REDONE = pa.schema(  # a batch extracted anew that waits until all are; alone, what the last redo came to
+    [
+        ("redo_id", pa.string()),  # digest of models and settings
+        ("at", TIME),
+        ("data_files", pa.string()),  # JSON: of a batch as in WRITTEN_BATCH; null: all are in their tables
+        ("outcome", pa.string()),  # JSON: counts and lists; null: it isn't complete
+    ]
+)
+SWITCH = REDONE  # a row while tables change together: `data_files` is what each of them consists of from now on
 
 TABLES: dict[str, pa.Schema] = {
     "files": FILES,
@@ -156,12 +176,15 @@ TABLES: dict[str, pa.Schema] = {
     "assignments": ASSIGNMENTS,
     "people": PEOPLE,
     "lineage": LINEAGE,
+    "changes": CHANGES,
     "decisions": DECISIONS,
     "duplicates": DUPLICATES,
     "comparisons": COMPARISONS,
     "errors": ERRORS,
     "runs": RUNS,
     "tombstones": TOMBSTONES,
+    "redone": REDONE,
+    "switch": SWITCH,
 }
 
 # Rows between stages: one row is one file or photo. Lists of faces lie flat, in order of (y0, x0).

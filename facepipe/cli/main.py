@@ -16,6 +16,8 @@ COMMANDS = {
     "dedup": "facepipe.cli.steps:dedup",
     "group": "facepipe.cli.steps:group",
     "report": "facepipe.cli.steps:report",
+    "people": "facepipe.cli.people:people",
+    "search": "facepipe.cli.search:search",
     "check": "facepipe.cli.check:check",
     "runs": "facepipe.cli.runs:runs",
     "doctor": "facepipe.cli.doctor:doctor",

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import update_wrapper
 from pathlib import Path
 from typing import Any
@@ -10,25 +9,9 @@ from typing import Any
 import click
 
 from facepipe.config import load_config
+from facepipe.errors import MaxFailed
 
 Command = Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class MaxFailed:
-    """How many of a run's photos may fail: a number, or a share of those tried.
-
-    Attributes:
-        number: photos, or percent.
-        percent: which of the two.
-    """
-
-    number: float
-    percent: bool
-
-    def exceeded(self, failed: int, tried: int) -> bool:
-        """Return whether more photos failed than allowed."""
-        return failed > (self.number / 100 * tried if self.percent else self.number)
 
 
 def parse_max_failed(ctx: click.Context, param: click.Parameter, value: str) -> MaxFailed:

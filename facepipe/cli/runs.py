@@ -5,12 +5,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from facepipe.cli.options import common_options, library_option, print_json
+from facepipe.cli.printing import print_table
 
 if TYPE_CHECKING:
     from facepipe.library.run_history import PastRun
@@ -48,7 +45,7 @@ def list_runs(library: str, as_json: bool, **_settings: Any) -> None:
         )
         for run in found
     ]
-    _print_table(("run", "started (UTC)", "command"), ("photos", "faces", "people", "seconds"), rows)
+    print_table(("run", "started (UTC)", "command"), ("photos", "faces", "people", "seconds"), rows)
 
 
 @runs.command()
@@ -71,7 +68,7 @@ def show(run_id: str, library: str, as_json: bool, **_settings: Any) -> None:
         (_indented(name), f"{of['rows']:,}", f"{of['seconds']:,.1f}", _rate(of["rows_per_second"]))
         for name, of in flat_stages(run.stages)
     )
-    _print_table(("stage",), ("rows", "seconds", "rows/s"), stages)
+    print_table(("stage",), ("rows", "seconds", "rows/s"), stages)
     for section, values in run.config.items():
         settings = ", ".join(f"{name}={_value(value)}" for name, value in values.items())
         click.echo(f"{section}: {settings}")
@@ -100,10 +97,10 @@ def diff(first: str, second: str, library: str, as_json: bool, **_settings: Any)
         ("count", difference.counts),
     ):
         if values:
-            _print_table((title,), ids, ((key, _value(one), _value(other)) for key, (one, other) in values.items()))
+            print_table((title,), ids, ((key, _value(one), _value(other)) for key, (one, other) in values.items()))
         else:
             click.echo(f"No {title.removesuffix(' of')} differs.")
-    _print_table(("rows/s of",), (*ids, "ratio"), _rate_rows(difference.rows_per_second))
+    print_table(("rows/s of",), (*ids, "ratio"), _rate_rows(difference.rows_per_second))
 
 
 def _past_runs(library: str) -> "list[PastRun]":
@@ -130,17 +127,6 @@ def _line(run: "PastRun") -> dict[str, Any]:
 def _rate_rows(rates: Mapping[str, tuple[Any, Any]]) -> Iterable[tuple[str, ...]]:
     for name, (one, other) in rates.items():
         yield _indented(name), _rate(one), _rate(other), f"{other / one:.2f}" if one and other else "-"
-
-
-def _print_table(left: Iterable[str], right: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in left:
-        table.add_column(name, overflow="fold")
-    for name in right:
-        table.add_column(name, justify="right", overflow="fold")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    Console().print(table)
 
 
 def _indented(name: str) -> str:

@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from facepipe.cli.options import (
-    MaxFailed,
     computing_options,
     library_option,
     parse_max_failed,
     print_json,
 )
 from facepipe.config import Config
+from facepipe.errors import NONE_MAY_FAIL, MaxFailed
 
 Command = Callable[..., Any]
 MANY_FAILED = 3
@@ -90,14 +90,22 @@ def ingest(sources: tuple[str, ...], **options: Any) -> None:
 
 
 @click.command()
+@click.option("--redo", is_flag=True, help="Extract all photos anew, also with the same models and settings.")
 @library_option
 @limit_option
 @failure_options
 @model_options
 @computing_options
-def extract(**options: Any) -> None:
-    """Find, align and embed the faces of all pending photos."""
-    carry_out("extract", options)
+def extract(redo: bool, **options: Any) -> None:
+    """Find, align and embed the faces of all pending photos.
+
+    With --redo, of all photos: after a change of models or settings, or where embeddings are damaged. The old faces
+    serve until the new ones are complete and take their place all at once; one that is interrupted goes on where it
+    stopped. What is known and decided of a face goes on with the face that is found at its place (IoU of at least
+    0.5), others are listed. A photo that can't be read any more keeps its old faces, unless these come from another
+    embedder: then nothing is replaced while more photos than --max-failed would lose theirs.
+    """
+    carry_out("extract --redo" if redo else "extract", options)
 
 
 @click.command()
@@ -109,11 +117,34 @@ def dedup(**options: Any) -> None:
 
 
 @click.command()
+@click.option("--incremental", is_flag=True, help="Only let new faces join people or make new ones; nobody else moves.")
+@click.option("--explain", metavar="FACE", help="Say why a face is whose it is, and change nothing.")
 @library_option
 @computing_options
-def group(**options: Any) -> None:
+def group(explain: str | None, **options: Any) -> None:
     """Group all faces into people."""
-    carry_out("group", options)
+    if explain is None:
+        carry_out("group", options)
+    else:
+        explain_face(explain, options)
+
+
+def explain_face(face: str, options: Mapping[str, Any]) -> None:
+    """Print why a face of a library is whose it is.
+
+    Args:
+        face: its id, or a short one.
+        options: of the command line, by parameter name.
+    """
+    from facepipe import pipeline
+    from facepipe.cli.tables import print_explanation
+    from facepipe.library.library import Library
+
+    explained = pipeline.explain(Library.open(options["library"]), face, options["config"])
+    if options["as_json"]:
+        print_json(explained)
+    else:
+        print_explanation(explained)
 
 
 @click.command()
@@ -125,15 +156,16 @@ def report(**options: Any) -> None:
 
 
 def carry_out(command: str, options: Mapping[str, Any], sources: Sequence[str] | None = None) -> None:
-    """Carry out a function of `pipeline` by its name on a library, print its figures and exit as `--max-failed` says.
+    """Carry out a command on a library, print its figures and exit as `--max-failed` says.
 
     Args:
-        command: run, ingest, extract, dedup, group or report.
+        command: run, ingest, extract, dedup, group or report, a function of `pipeline`; or `extract --redo`.
         options: of the command line, by parameter name.
         sources: for those that have any; a library is created for these.
     """
     from facepipe import pipeline
     from facepipe.library.library import Library
+    from facepipe.redo import redo
     from facepipe.runtime.engine import create_engine
     from facepipe.runtime.interruption import ending_cleanly
     from facepipe.sources.scan_sources import resolve_sources
@@ -151,7 +183,7 @@ def carry_out(command: str, options: Mapping[str, Any], sources: Sequence[str] |
         closing(create_engine(options["engine"], options["address"])) as engine,
         pipeline.open_job(library, engine, config, command, choice) as job,
     ):
-        step = getattr(pipeline, command)
+        step: Command = redo if command == "extract --redo" else getattr(pipeline, command)
         step(job) if sources is None else step(job, sources)
     _finish(job.record, library, options)
 
@@ -171,6 +203,8 @@ def _choice(options: Mapping[str, Any]) -> Any:
         options.get("limit"),
         options.get("retry_failed", False),
         options.get("pack", False),
+        options.get("incremental", False),
+        options.get("max_failed") or NONE_MAY_FAIL,
     )
 
 
@@ -191,6 +225,9 @@ def _finish(record: Any, library: Any, options: Mapping[str, Any]) -> None:
         print_json(summary)
     else:
         print_summary(summary, library)
+    if record.refusal:
+        click.echo(f"facepipe: {record.refusal}", err=True)
+        sys.exit(MANY_FAILED)
     limit: MaxFailed | None = options.get("max_failed")
     failed, tried = summary["photos_failed"], record.photos_tried
     if limit is not None and limit.exceeded(failed, tried):

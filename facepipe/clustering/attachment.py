@@ -1,9 +1,9 @@
 """How well a face fits a person, and faces that join a person afterwards."""
 
+from collections.abc import Collection
+
 import numpy as np
 import numpy.typing as npt
-
-from facepipe.clustering.knn import Neighbors
 
 Embeddings = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -22,9 +22,10 @@ def attach_faces(
     photo_index: Ints,
     labels: Ints,
     *,
-    loose: npt.NDArray[np.bool_],
-    neighbors: Neighbors,
+    loose: Ints,
+    neighbor_ids: Ints,
     attach_distance: float,
+    barred: Collection[tuple[int, int]] = (),
 ) -> Ints:
     """Return the labels with loose faces joined to the nearest person among their neighbours, nearest faces first.
 
@@ -34,26 +35,28 @@ def attach_faces(
         embeddings: (N, D) float32, unit length.
         photo_index: (N,) int64, the photo of each face.
         labels: (N,) int64 people, -1 for none; loose faces have none.
-        loose: (N,) bool, the faces that may join.
-        neighbors: of all N faces.
+        loose: (L,) int64, the faces that may join.
+        neighbor_ids: (L, K) int64, their nearest faces.
         attach_distance: greatest root mean square distance to the person's faces (Euclidean, 0 to 2).
+        barred: pairs of a face and a person that don't go together.
     """
     attached = labels.copy()
-    if attach_distance == 0 or not loose.any():
+    if attach_distance == 0 or not len(loose):
         return attached
-    faces = np.repeat(np.flatnonzero(loose), neighbors.ids.shape[1])
-    pairs = np.stack([faces, labels[neighbors.ids[loose]].ravel()], axis=1)  # (P, 2) face and person
+    faces = np.repeat(loose, neighbor_ids.shape[1])
+    pairs = np.stack([faces, labels[neighbor_ids].ravel()], axis=1)  # (P, 2) face and person
     pairs = np.unique(pairs[pairs[:, 1] >= 0], axis=0)
     faces, people = pairs.T
     sums, counts = _sums_of_groups(embeddings, labels)
     means = sums[people] / counts[people, None]  # (P, D)
-    distances = _rms_distance(embeddings[faces], means)
+    distances = rms_distance(embeddings[faces], means)
     near = np.flatnonzero(distances <= attach_distance)
     taken = set(zip(labels[labels >= 0].tolist(), photo_index[labels >= 0].tolist(), strict=True))
+    refused = set(barred)
     for pair in near[np.argsort(distances[near], kind="stable")].tolist():
         face, person = int(faces[pair]), int(people[pair])
         slot = (person, int(photo_index[face]))
-        if attached[face] < 0 and slot not in taken:
+        if attached[face] < 0 and slot not in taken and (face, person) not in refused:
             attached[face] = person
             taken.add(slot)
     return attached
@@ -67,10 +70,10 @@ def membership_probabilities(embeddings: Embeddings, labels: Ints) -> npt.NDArra
 
     Args:
         embeddings: (N, D) float32, unit length.
-        labels: (N,) int64 people of at least two faces, -1 for none.
+        labels: (N,) int64 people, -1 for none.
 
     Returns:
-        (N,) float32, 0 to 1; 0 for faces without a person.
+        (N,) float32, 0 to 1; 0 for faces without a person, or that are the person's only one.
     """
     probabilities = np.zeros(len(labels), np.float32)
     assigned = labels >= 0
@@ -81,9 +84,15 @@ def membership_probabilities(embeddings: Embeddings, labels: Ints) -> npt.NDArra
     distances = np.empty(len(faces))
     for start in range(0, len(faces), FACES_AT_ONCE):
         some = faces[start : start + FACES_AT_ONCE]
-        others = (sums[labels[some]] - embeddings[some]) / (counts[labels[some], None] - 1)  # (B, D)
-        distances[start : start + len(some)] = _rms_distance(embeddings[some], others)
-    probabilities[assigned] = 1 / (1 + np.exp((distances - PROBABILITY_MIDPOINT) / PROBABILITY_SCALE))
+        others = (sums[labels[some]] - embeddings[some]) / np.maximum(counts[labels[some], None] - 1, 1)  # (B, D)
+        distances[start : start + len(some)] = rms_distance(embeddings[some], others)
+    probabilities[assigned] = probability_at(distances)
+    return probabilities
+
+
+def probability_at(distances: Floats) -> Floats:
+    """Return how likely faces are a person, from their root mean square distances to the person's other faces."""
+    probabilities: Floats = 1 / (1 + np.exp((distances - PROBABILITY_MIDPOINT) / PROBABILITY_SCALE))
     return probabilities
 
 
@@ -99,7 +108,7 @@ def _sums_of_groups(embeddings: Embeddings, labels: Ints) -> tuple[Floats, Ints]
     return sums, counts
 
 
-def _rms_distance(embeddings: Embeddings, means: Floats) -> Floats:
+def rms_distance(embeddings: Embeddings, means: Floats) -> Floats:
     """Return each unit vector's root mean square distance to the unit vectors of a given mean: sqrt(2 - 2 e.m)."""
     cosines: Floats = np.einsum("nd,nd->n", embeddings, means)
     return np.sqrt(np.maximum(2.0 - 2.0 * cosines, 0.0))

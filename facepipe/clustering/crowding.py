@@ -63,16 +63,18 @@ def _centres(embeddings: Embeddings, size: int) -> Embeddings:
     return np.asarray(kmeans.centroids, np.float32).reshape(size, dimension)
 
 
-def less_crowding(neighbors: Neighbors, crowded: Floats) -> Neighbors:
+def less_crowding(neighbors: Neighbors, crowded: Floats, rows: npt.NDArray[np.int64] | None = None) -> Neighbors:
     """Return the same neighbours with similarities that allow for how common both faces look, in their new order.
 
     A pair's similarity falls by the mean of its faces' crowding; it may leave the range of cosines.
 
     Args:
-        neighbors: of N faces.
+        neighbors: of M of N faces.
         crowded: (N,) from `crowding`, perhaps weighted.
+        rows: (M,) which faces they are the neighbours of; None: all N.
     """
-    lowered = neighbors.similarities - (crowded[:, None] + crowded[neighbors.ids]) / 2  # (N, K)
+    own = crowded if rows is None else crowded[rows]
+    lowered = neighbors.similarities - (own[:, None] + crowded[neighbors.ids]) / 2  # (M, K)
     order = np.argsort(-lowered, axis=1, kind="stable")
     ids, similarities = np.take_along_axis(neighbors.ids, order, axis=1), np.take_along_axis(lowered, order, axis=1)
     return Neighbors(ids, similarities.astype(np.float32))

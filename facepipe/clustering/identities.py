@@ -35,53 +35,57 @@ class Lineage(NamedTuple):
     kind: Kind
 
 
-class Identities(NamedTuple):
-    """The people of new groups.
-
-    Attributes:
-        person_ids: one id for each group, in order of the labels 0, 1, 2 …
-        lineage: rows in order of old, then new id; people without a past last.
-    """
-
-    person_ids: list[str]
-    lineage: list[Lineage]
-
-
-def match_identities(old: Mapping[str, str], face_ids: Sequence[str], labels: Ints) -> Identities:
-    """Return which old person each new group is: one-to-one, with the most faces shared in all.
+def match_identities(
+    old: Mapping[str, str], face_ids: Sequence[str], labels: Ints, owners: Mapping[int, str] | None = None
+) -> list[str]:
+    """Return which person each new group is, by label: one-to-one with old people, with the most faces shared in all.
 
     Args:
         old: the person_id of each face that had one before; faces that are there no more may be among them.
         face_ids: N face ids, each once.
         labels: (N,) int64 groups, numbered from 0 without gaps, -1 for unassigned.
+        owners: the person_id of groups whose person is known, by label.
     """
+    owners = owners or {}
     labels = np.asarray(labels, np.int64)
     groups = int(labels.max(initial=-1)) + 1
-    old_ids = sorted(set(old.values()))
+    settled = set(owners.values())
+    old_ids = sorted(set(old.values()) - settled)
     rank = {person_id: index for index, person_id in enumerate(old_ids)}
-    past = np.array([rank[old[face_id]] if face_id in old else -1 for face_id in face_ids], np.int64)  # (N,)
-    overlap = _overlap(past, labels, len(old_ids), groups)
-    matched = _maximum_matching(overlap)
-
-    person_of_group = {group: person for person, group in matched}
-    faces_of_group = _faces_of_groups(face_ids, labels, groups)
-    taken = set(old_ids)
+    past = np.array([rank.get(old.get(face_id, ""), -1) for face_id in face_ids], np.int64)  # (N,)
+    free = np.where(np.isin(labels, list(owners)), -1, labels)
+    person_of_group = {
+        group: old_ids[person] for person, group in _maximum_matching(_overlap(past, free, len(old_ids), groups))
+    }
+    person_of_group |= owners
+    taken = {*old.values(), *settled}
     person_ids: list[str] = []
-    for group, faces in enumerate(faces_of_group):
-        person = person_of_group.get(group)
-        person_ids.append(_birth_id(faces, taken) if person is None else old_ids[person])
+    for group, faces in enumerate(_faces_of_groups(face_ids, labels, groups)):
+        person_ids.append(person_of_group.get(group) or birth_id(faces, taken))
         taken.add(person_ids[-1])
+    return person_ids
 
-    rows = _shared_rows(overlap, matched, old_ids, person_ids)
-    rows += _gone_rows(Counter(old.values()), {row.old_person_id for row in rows})
-    rows.sort(key=lambda row: (row.old_person_id or "", row.new_person_id or ""))
-    with_past = {row.new_person_id for row in rows}
-    rows += [
-        Lineage(None, person_id, len(faces), "new")
-        for person_id, faces in zip(person_ids, faces_of_group, strict=True)
-        if person_id not in with_past
+
+def lineage_of(old: Mapping[str, str], new: Mapping[str, str]) -> list[Lineage]:
+    """Return what became of people, in order of old, then new id; people without a past last.
+
+    Args:
+        old: the person_id of each face that had one before.
+        new: the person_id of each face that has one now.
+    """
+    went = Counter((person_id, new[face_id]) for face_id, person_id in old.items() if face_id in new)
+    goes_on = set(new.values())
+    rows = [
+        Lineage(before, now, faces, "kept" if before == now else "split" if before in goes_on else "merged")
+        for (before, now), faces in went.items()
     ]
-    return Identities(person_ids, rows)
+    past, with_past = {row.old_person_id for row in rows}, {row.new_person_id for row in rows}
+    rows += [
+        Lineage(person, None, faces, "gone") for person, faces in Counter(old.values()).items() if person not in past
+    ]
+    rows.sort(key=lambda row: (row.old_person_id or "", row.new_person_id or ""))
+    born = Counter(new.values())
+    return rows + [Lineage(None, person, born[person], "new") for person in sorted(born) if person not in with_past]
 
 
 def person_id_at_birth(face_id: str) -> str:
@@ -89,7 +93,7 @@ def person_id_at_birth(face_id: str) -> str:
     return str(uuid.uuid5(PERSON_NAMESPACE, face_id))
 
 
-def _birth_id(face_ids: Sequence[str], taken: Collection[str]) -> str:
+def birth_id(face_ids: Sequence[str], taken: Collection[str]) -> str:
     """Return the first free id: of the smallest face, or of the next where a person split off that bears it already."""
     names = chain(sorted(face_ids), (f"{min(face_ids)} {number}" for number in count(2)))
     return next(person_id for person_id in map(person_id_at_birth, names) if person_id not in taken)
@@ -136,22 +140,3 @@ def _maximum_matching(overlap: coo_array) -> set[tuple[int, int]]:
             if shared[row, column] > 0:
                 matched.add((int(part_rows[row]), int(part_columns[column])))
     return matched
-
-
-def _shared_rows(
-    overlap: coo_array, matched: set[tuple[int, int]], old_ids: Sequence[str], person_ids: Sequence[str]
-) -> list[Lineage]:
-    """Return a row for each old and new person that share faces."""
-    goes_on = {person for person, _ in matched}
-    rows = []
-    for person, group, faces in zip(*(axis.tolist() for axis in overlap.coords), overlap.data.tolist(), strict=True):
-        kind: Kind = "kept" if (person, group) in matched else "split" if person in goes_on else "merged"
-        rows.append(Lineage(old_ids[person], person_ids[group], faces, kind))
-    return rows
-
-
-def _gone_rows(faces_before: Mapping[str, int], went_on: Collection[str | None]) -> list[Lineage]:
-    """Return a row for each old person none of whose faces has a person now."""
-    return [
-        Lineage(person_id, None, faces, "gone") for person_id, faces in faces_before.items() if person_id not in went_on
-    ]

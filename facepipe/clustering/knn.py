@@ -19,14 +19,19 @@ class Neighbors(NamedTuple):
 
     Attributes:
         ids: (N, K) int64, rows of the embeddings; K is the number asked for, or N - 1 where there are fewer faces.
-        similarities: (N, K) float32, cosines, -1 to 1.
+        similarities: (N, K) cosines, -1 to 1: float32 from every search; `mutual_reachability` takes float64 too.
     """
 
     ids: npt.NDArray[np.int64]
-    similarities: npt.NDArray[np.float32]
+    similarities: npt.NDArray[np.floating]
 
 
-def nearest_neighbors(embeddings: Embeddings, k: int, queries_at_once: int = QUERIES_AT_ONCE) -> Neighbors:
+def nearest_neighbors(
+    embeddings: Embeddings,
+    k: int,
+    queries_at_once: int = QUERIES_AT_ONCE,
+    rows: npt.NDArray[np.int64] | None = None,
+) -> Neighbors:
     """Return the k nearest faces of every face by inner product, by exhaustive search.
 
     Faces with the same vector are neighbours of similarity 1 like any others; only the face itself is left out.
@@ -35,28 +40,29 @@ def nearest_neighbors(embeddings: Embeddings, k: int, queries_at_once: int = QUE
         embeddings: (N, D) float32, unit length.
         k: how many neighbours, at least 1.
         queries_at_once: faces searched together: bounds the memory to that many times k results.
+        rows: (M,) the faces whose neighbours are wanted; None: all.
 
     Returns:
-        Arrays of shape (N, min(k, N - 1)); (0, 0) where there are no faces.
+        Arrays of shape (M, min(k, N - 1)); (0, 0) where there are no faces.
 
     Raises:
         FacepipeError: an embedding is not finite or not of unit length.
     """
     check_unit_length(embeddings)
-    count = len(embeddings)
-    k = max(min(k, count - 1), 0)
-    ids = np.empty((count, k), np.int64)
-    similarities = np.empty((count, k), np.float32)
+    rows = np.arange(len(embeddings)) if rows is None else rows
+    k = max(min(k, len(embeddings) - 1), 0)
+    ids = np.empty((len(rows), k), np.int64)
+    similarities = np.empty((len(rows), k), np.float32)
     if k == 0:
         return Neighbors(ids, similarities)
     embeddings = np.ascontiguousarray(embeddings, np.float32)
-    for start in range(0, count, queries_at_once):
+    for start in range(0, len(rows), queries_at_once):
         block = slice(start, start + queries_at_once)
         # One more than asked for, since each face finds itself too.
         found, found_ids = faiss.knn(
-            embeddings[block], embeddings, k + 1, metric=faiss.METRIC_INNER_PRODUCT
+            embeddings[rows[block]], embeddings, k + 1, metric=faiss.METRIC_INNER_PRODUCT
         )  # (B, k+1)
-        ids[block], similarities[block] = without_self(found_ids, found, np.arange(start, start + len(found)))
+        ids[block], similarities[block] = without_self(found_ids, found, rows[block])
     return Neighbors(ids, similarities)
 
 
@@ -93,14 +99,21 @@ def nearest_among(
     return Neighbors(ids, similarities)
 
 
+def has_unit_length(embeddings: Embeddings) -> npt.NDArray[np.bool_]:
+    """Return which embeddings (N,) are finite vectors of unit length."""
+    lengths = np.linalg.norm(embeddings, axis=1) if embeddings.size else np.ones(len(embeddings))
+    usable: npt.NDArray[np.bool_] = np.abs(lengths - 1) <= UNIT_TOLERANCE  # NaN compares false
+    return usable
+
+
 def check_unit_length(embeddings: Embeddings) -> None:
     """Raise FacepipeError where an embedding is not a finite vector of unit length."""
-    lengths = np.linalg.norm(embeddings, axis=1) if embeddings.size else np.ones(len(embeddings))
-    bad = np.flatnonzero(~(np.abs(lengths - 1) <= UNIT_TOLERANCE))  # NaN compares false, so it is bad too
+    bad = np.flatnonzero(~has_unit_length(embeddings))
     if len(bad):
+        length = np.linalg.norm(embeddings[bad[0]])
         raise FacepipeError(
             f"{len(bad)} of {len(embeddings)} face embeddings are not finite vectors of unit length (the first is face "
-            f"{bad[0]}, of length {lengths[bad[0]]:.3g}): repeat the extraction with `facepipe extract --redo`"
+            f"{bad[0]}, of length {length:.3g}): repeat the extraction with `facepipe extract --redo`"
         )
 
 

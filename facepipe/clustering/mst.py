@@ -30,6 +30,10 @@ class Edges(NamedTuple):
     right: Ints
     distance: Floats
 
+    def of(self, chosen: Ints | npt.NDArray[np.bool_]) -> "Edges":
+        """Return some of the edges, chosen by index or mask."""
+        return Edges(self.left[chosen], self.right[chosen], self.distance[chosen])
+
 
 def euclidean(similarities: npt.NDArray[np.floating]) -> Floats:
     """Return the Euclidean distances between unit vectors of given cosines: sqrt(2 - 2 cos), 0 to 2."""
@@ -78,6 +82,25 @@ def mutual_reachability(
     others = neighbors.ids[keep]
     core = core_distances(neighbors, min_samples)
     distance = np.maximum(euclidean(neighbors.similarities[keep]), np.maximum(core[faces], core[others]))
+    return _each_once(faces, others, distance)
+
+
+def edges_from(rows: Ints, neighbors: Neighbors, allowed: npt.NDArray[np.bool_]) -> Edges:
+    """Return the graph of some faces' neighbours, with plain distances.
+
+    Args:
+        rows: (M,) the faces.
+        neighbors: of the M faces.
+        allowed: (M, K) bool, false for neighbours that must not become edges.
+
+    Returns:
+        Edges in order of (left, right).
+    """
+    faces = np.broadcast_to(rows[:, None], allowed.shape)[allowed]
+    return _each_once(faces, neighbors.ids[allowed], euclidean(neighbors.similarities[allowed]))
+
+
+def _each_once(faces: Ints, others: Ints, distance: Floats) -> Edges:
     left, right = np.minimum(faces, others), np.maximum(faces, others)
     # Both directions of a pair become one edge; their distances can differ in the last bit, and the least one stays.
     order = np.lexsort((distance, right, left))
@@ -119,3 +142,9 @@ def minimum_spanning_forest(edges: Edges, count: int) -> Edges:
         leaving = leaving[merged[ends[0]] != merged[ends[1]]]
     kept = np.sort(np.concatenate(taken))
     return Edges(left[kept], right[kept], distance[kept])
+
+
+def components(edges: Edges, count: int) -> Ints:
+    """Return the connected component of each of `count` faces, (N,) int64, numbered from 0."""
+    graph = coo_array((np.ones(len(edges.left)), (edges.left, edges.right)), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)

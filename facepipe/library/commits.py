@@ -156,7 +156,7 @@ class Committer:
             )
 
     def _write(self, table: str, change: Change) -> None:
-        now = self._next_time()
+        now = self.next_time()
         removed = [RemoveAction(file.path, True, now, file.size, {}) for file in change.remove]
         # The row count alone: other statistics would copy names and ids into the log, none would make counts wrong.
         times = {file.path: file.modification_time for file in change.rewritten}
@@ -183,7 +183,7 @@ class Committer:
             commit_properties=CommitProperties(max_commit_retries=0, app_transactions=transactions),
         )
 
-    def _next_time(self) -> int:
+    def next_time(self) -> int:
         """Return the time in milliseconds since 1970, later than any given before.
 
         So the log alone tells which faces were there when people were grouped, whatever the workers' clocks say and

@@ -6,6 +6,7 @@ Delta's own `optimize` would commit without the writer's epoch, and at other tim
 from collections.abc import Iterator, Sequence
 
 from facepipe.library.data_files import DataFile
+from facepipe.library.redone import waiting_files
 from facepipe.library.writer import Writer
 from facepipe.schemas import TABLES
 
@@ -19,12 +20,13 @@ def compact(writer: Writer) -> None:
 
     Rows, their order and their batches stay as they are. Each merge is one commit, so a kill leaves files that no log
     names; those go when they are an hour old, as do files that were merged or replaced (readers may hold their names).
-    Nothing to merge, no commit.
+    What has been extracted anew and waits for the rest stays. Nothing to merge, no commit.
 
     Raises:
         LibraryError: a table is damaged, the disk is full, or another run has taken over; all rows are as they were.
     """
     grouped_at = writer.grouped_at()
+    waiting = waiting_files(writer)
     for table in TABLES:
         files = writer.data_files(table)
         # `check` asks which faces were there when people were last grouped: older and newer ones don't mix.
@@ -32,7 +34,7 @@ def compact(writer: Writer) -> None:
         for part in (older, files[len(older) :]):
             for merging in files_to_merge(part):
                 writer.merge_files(table, merging)
-        writer.remove_unnamed_files(table)
+        writer.remove_unnamed_files(table, set(waiting.get(table, ())))
 
 
 def files_to_merge(files: Sequence[DataFile]) -> Iterator[list[DataFile]]:

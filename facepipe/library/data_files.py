@@ -79,23 +79,38 @@ def merge_data_files(storage: Storage, name: str, files: Sequence[DataFile]) -> 
     Raises:
         LibraryError: a file is missing or damaged, or the new one can't be written.
     """
+    merged = _write_streamed(storage, name, iterate_data_files(storage, name, files, TABLES[name].names))
+    expected = sum(file.num_records for file in files)
+    if merged.num_records != expected:
+        storage.remove(f"{FOLDER}/{name}/{merged.path}")
+        raise LibraryError(
+            f"the table {name!r} of {storage.location} has {merged.num_records:,} rows in {len(files)} files that hold "
+            f"{expected:,} by its log: restore the table's folder from a backup"
+        )
+    return replace(merged, modification_time=max(file.modification_time for file in files))
+
+
+def copy_rows(storage: Storage, name: str, files: Sequence[DataFile], where: pc.Expression) -> DataFile:
+    """Return the entry of a new file that holds those rows of some files for which an expression is true.
+
+    Raises:
+        LibraryError: a file is missing or damaged, or the new one can't be written.
+    """
+    return _write_streamed(storage, name, iterate_data_files(storage, name, files, TABLES[name].names, where))
+
+
+def _write_streamed(storage: Storage, name: str, batches: Iterator[pa.RecordBatch]) -> DataFile:
+    """Return the entry of a new file of rows that may not fit into memory."""
     path = f"{uuid.uuid4().hex}.parquet"
     rows = 0
     with (
         storage.open_new(FOLDER, name, path) as sink,
         pq.ParquetWriter(sink, TABLES[name], **WRITING) as writer,
     ):
-        for group in _row_groups(iterate_data_files(storage, name, files, TABLES[name].names)):
+        for group in _row_groups(batches):
             writer.write_table(group)
             rows += group.num_rows
-    expected = sum(file.num_records for file in files)
-    if rows != expected:
-        storage.remove(f"{FOLDER}/{name}/{path}")
-        raise LibraryError(
-            f"the table {name!r} of {storage.location} has {rows:,} rows in {len(files)} files that hold {expected:,} "
-            "by its log: restore the table's folder from a backup"
-        )
-    return replace(_written(storage, name, path, rows), modification_time=max(f.modification_time for f in files))
+    return _written(storage, name, path, rows)
 
 
 def _row_groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:

@@ -21,10 +21,11 @@ from facepipe.library.data_files import FOLDER, DataFile, iterate_data_files, re
 from facepipe.library.delta_tables import create_table, list_data_files, open_table
 from facepipe.library.recovery import recover
 from facepipe.library.storage import Storage, first_line
+from facepipe.library.switching import switched_files
 from facepipe.library.writer import Writer
 from facepipe.schemas import TABLES
 
-FORMAT = 2
+FORMAT = 3
 _RECORD = "library.json"
 _UNFINISHED = re.compile(rf"{FOLDER}|{lock.NAME}|{re.escape(_RECORD)}\.[0-9a-f]+\.tmp")
 
@@ -94,17 +95,18 @@ class Library:
         Raises:
             LibraryError: the table is damaged.
         """
-        visible = self._visible(table, where)
-        return read_data_files(self.storage, table, self.data_files(table), columns, visible)
+        files, visible = self._visible(table, where)
+        return read_data_files(self.storage, table, files, columns, visible)
 
     def iterate(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield the rows that `read` returns in batches, for columns that may not fit into memory."""
-        visible = self._visible(table, None)
-        return iterate_data_files(self.storage, table, self.data_files(table), columns, visible)
+        files, visible = self._visible(table, None)
+        return iterate_data_files(self.storage, table, files, columns, visible)
 
     def data_files(self, table: str) -> list[DataFile]:
-        """Return a table's committed files, oldest first."""
-        return list_data_files(open_table(self.storage, table))
+        """Return a table's committed files, oldest first; while tables change together, what they have become."""
+        switched = switched_files(self.storage)
+        return switched[table] if table in switched else list_data_files(open_table(self.storage, table))
 
     @contextmanager
     def writer(self, command: str) -> Iterator[Writer]:
@@ -121,17 +123,23 @@ class Library:
             recover(writer)
             yield writer
 
-    def _visible(self, table: str, where: pads.Expression | None) -> pads.Expression | None:
-        """Return the filter that hides faces of unfinished batches.
+    def _visible(self, table: str, where: pads.Expression | None) -> tuple[list[DataFile], pads.Expression | None]:
+        """Return a table's files and the filter of rows in them, which hides faces of unfinished batches.
 
-        `photos` is read before `faces` is listed: a batch committed in between is then hidden, never half shown.
+        `photos` is read before `faces` is listed: a batch committed in between is then hidden, never half shown. Where
+        photos have been replaced in between, with all their faces, both are looked at again.
         """
         if table != "faces":
-            return where
-        files = self.data_files("photos")
-        batches = read_data_files(self.storage, "photos", files, ["batch_id"])["batch_id"]
+            return self.data_files(table), where
+        photos = self.data_files("photos")
+        while True:
+            faces, later = self.data_files("faces"), self.data_files("photos")
+            if set(photos) <= set(later):
+                break
+            photos = later
+        batches = read_data_files(self.storage, "photos", photos, ["batch_id"])["batch_id"]
         committed = pads.field("batch_id").isin(pc.unique(batches))
-        return committed if where is None else committed & where
+        return faces, committed if where is None else committed & where
 
 
 def _create(storage: Storage) -> None:

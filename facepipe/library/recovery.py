@@ -4,6 +4,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from facepipe.library import shards
+from facepipe.library.switching import finish_switch
 from facepipe.library.writer import Writer
 
 
@@ -13,9 +14,10 @@ def recover(writer: Writer) -> None:
     The writer's epoch is in every table by now. Else an older run that is still alive could add to `photos` the batches
     whose faces are dropped here.
     """
+    finish_switch(writer)  # first: until then readers see more than the logs say
     drop_orphan_faces(writer)
     drop_resolved_errors(writer)
-    drop_unfinished_lineage(writer)
+    drop_unfinished_history(writer)
     drop_unnamed_shards(writer)
 
 
@@ -34,11 +36,12 @@ def drop_resolved_errors(writer: Writer) -> None:
         writer.delete("errors", "photo_id", failed.filter(pc.is_in(failed, value_set=done)))
 
 
-def drop_unfinished_lineage(writer: Writer) -> None:
-    """Drop what a grouping said became of people, where it died before it committed `assignments`, which come last."""
+def drop_unfinished_history(writer: Writer) -> None:
+    """Drop what a grouping said became of people and faces, where it died before it committed `assignments`."""
     grouped_at = writer.grouped_at()
-    late = {file for file in writer.data_files("lineage") if file.modification_time > grouped_at}
-    writer.remove_files("lineage", late)
+    for table in ("lineage", "changes"):
+        late = {file for file in writer.data_files(table) if file.modification_time > grouped_at}
+        writer.remove_files(table, late)
 
 
 def drop_unnamed_shards(writer: Writer) -> None:

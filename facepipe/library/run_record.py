@@ -23,7 +23,7 @@ class Step:
     """One step's figures.
 
     Attributes:
-        name: ingest, extract, dedup, group or report; of an inner step, its stage.
+        name: ingest, extract, dedup, group, report or people; of an inner step, its stage.
         rows: files, photos or faces worked on.
         failed: files that failed.
         seconds: wall time; for steps that open stages, from the first row handed to one until the last commit. Of an
@@ -74,6 +74,8 @@ class RunRecord:
         counts: photos_seen, faces, people, …
         steps: figures by step, in the order in which they ran.
         report: path of the report's first page, where one was written.
+        details: what `--json` prints beside the counts, such as lists; not kept in `runs`.
+        refusal: why the last step was not taken, and what to do; None where all was done.
     """
 
     command: str
@@ -83,6 +85,8 @@ class RunRecord:
     counts: dict[str, int] = field(default_factory=dict)
     steps: dict[str, Step] = field(default_factory=dict)
     report: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    refusal: str | None = None
     _started: float = field(default_factory=time.monotonic)
 
     @contextmanager
@@ -110,6 +114,7 @@ class RunRecord:
         extracted = self.steps["extract"].rows if "extract" in self.steps else 0
         return {
             **self.counts,
+            **self.details,
             "photos_failed": sum(step.failed for step in self.steps.values()),
             "run_id": self.run_id,
             "seconds": round(seconds, 3),

@@ -4,7 +4,7 @@ Rows never go by a predicate, which Delta would keep in its log, but by replacin
 tables change, the order is such that what lies between is merely not known yet, and is done again.
 """
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -54,20 +54,32 @@ class Writer:
         """Return all committed rows of a table, those of unfinished batches too."""
         return read_data_files(self._storage, table, self._committer.data_files(table), columns)
 
-    def append(self, table: str, rows: pa.Table) -> None:
-        """Add rows to a table; no rows, no commit."""
+    def append(self, table: str, rows: pa.Table, time: int | None = None) -> None:
+        """Add rows to a table; no rows, no commit.
+
+        Args:
+            table: the table.
+            rows: to be added.
+            time: the log's time of the new file, in milliseconds; None: now.
+        """
         if rows.num_rows:
-            self.commit_data_files(table, [write_data_file(self._storage.location, table, rows)])
+            file = write_data_file(self._storage.location, table, rows)
+            self._committer.commit(table, lambda _: _change(file, time, []))
 
     def commit_data_files(self, table: str, files: Sequence[DataFile]) -> None:
         """Add files that workers wrote with `write_data_file`; no files, no commit."""
         if files:
             self._committer.commit(table, lambda _: Change(add=files))
 
-    def replace(self, table: str, rows: pa.Table) -> None:
-        """Replace a whole table in one commit."""
+    def replace(self, table: str, rows: pa.Table, time: int | None = None) -> None:
+        """Replace a whole table in one commit; `time` as for `append`."""
         file = write_data_file(self._storage.location, table, rows)
-        self._committer.commit(table, lambda present: Change(add=[file], remove=present))
+        self._committer.commit(table, lambda present: _change(file, time, present))
+
+    def replace_in_pieces(self, table: str, pieces: Iterable[pa.Table]) -> None:
+        """Replace a whole table by pieces that need not be in memory together, in one commit."""
+        files = [write_data_file(self._storage.location, table, rows) for rows in pieces]
+        self._committer.commit(table, lambda present: Change(add=files, remove=present))
 
     def rewrite(
         self, table: str, transform: Callable[[pa.Table], pa.Table], where: pads.Expression | None = None
@@ -126,6 +138,22 @@ class Writer:
         if files:
             self._committer.commit(table, plan)
 
+    def set_files(self, table: str, files: Sequence[DataFile]) -> None:
+        """Let a table consist of just these files, which keep their modification_time; it does already, no commit."""
+        wanted = {file.path for file in files}
+
+        def plan(present: list[DataFile]) -> Change | None:
+            there = {file.path for file in present}
+            going = [file for file in present if file.path not in wanted]
+            coming = [file for file in files if file.path not in there]
+            return Change(remove=going, rewritten=coming) if going or coming else None
+
+        self._committer.commit(table, plan)
+
+    def next_time(self) -> int:
+        """Return a time for the log in milliseconds, later than any before it."""
+        return self._committer.next_time()
+
     def merge_files(self, table: str, files: Sequence[DataFile]) -> None:
         """Put some of a table's files into one, in one commit; where one of them has gone meanwhile, none."""
         merged = merge_data_files(self._storage, table, files)
@@ -135,9 +163,15 @@ class Writer:
 
         self._committer.commit(table, plan)
 
-    def remove_unnamed_files(self, table: str) -> int:
-        """Remove files that no log entry has named for an hour, and return how many; no commit."""
-        paths = self._committer.unnamed_files(table)
+    def remove_unnamed_files(self, table: str, waiting: Set[DataFile] = frozenset()) -> int:
+        """Remove files that no log entry has named for an hour, and return how many; no commit.
+
+        Args:
+            table: the table.
+            waiting: files that stay, since their time is yet to come.
+        """
+        kept = {file.path for file in waiting}
+        paths = [path for path in self._committer.unnamed_files(table) if path not in kept]
         for path in paths:
             self._storage.remove(f"{FOLDER}/{table}/{path}")
         return len(paths)
@@ -228,6 +262,12 @@ class Writer:
                 written = write_data_file(self._storage.location, table, wanted)
                 rewritten.append(replace(written, modification_time=file.modification_time))
         return Change(remove=removed, rewritten=rewritten)
+
+
+def _change(file: DataFile, time: int | None, removed: Sequence[DataFile]) -> Change:
+    if time is None:
+        return Change(add=[file], remove=removed)
+    return Change(rewritten=[replace(file, modification_time=time)], remove=removed)
 
 
 def _as_set(values: Values) -> pa.Array:

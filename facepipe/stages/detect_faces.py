@@ -10,7 +10,6 @@ import pyarrow as pa
 from facepipe import schemas
 from facepipe.config import DetectConfig
 from facepipe.detectors.detector import Detector
-from facepipe.detectors.mtcnn import MTCNN
 from facepipe.stage import Resources
 from facepipe.stages.pixels import photos_of
 from facepipe.stages.rows import flat_lists, healthy, with_columns
@@ -35,6 +34,8 @@ class DetectFaces:
 
 def load_detector(detect: DetectConfig) -> Detector:
     """Return the detector that the settings name, its weights loaded."""
+    from facepipe.detectors.mtcnn import MTCNN  # seconds, which commands that look at no photo can do without
+
     return MTCNN.load(min_face=detect.min_face, thresholds=detect.thresholds, factor=detect.factor)
 
 

@@ -10,10 +10,11 @@ import pyarrow as pa
 from facepipe import schemas
 from facepipe.config import EmbedConfig
 from facepipe.embedders.embedder import Embedder
-from facepipe.embedders.facenet import FaceNet
 from facepipe.models.cohort import Cohort, cohort_of
 from facepipe.stage import Resources
 from facepipe.stages.rows import flat_lists, with_columns
+
+NOT_CENTRED = " (not centred)"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,25 @@ class EmbedFaces:
 
 def load_embedder(embed: EmbedConfig) -> Embedder:
     """Return the embedder that the settings name, its weights loaded."""
+    from facepipe.embedders.facenet import FaceNet  # seconds, which commands that look at no photo can do without
+
     return FaceNet.load(embed.model, mirror=embed.mirror, centre=embed.centre, precision=embed.precision)
+
+
+def embedder_name(embed: EmbedConfig) -> str:
+    """Return the name for vectors made with these settings; of different names they can't be compared."""
+    return embed.model if embed.centre else f"{embed.model}{NOT_CENTRED}"
+
+
+def embedders_of(photos: pa.Table) -> list[str]:
+    """Return the name of what each photo's faces were embedded with, from its `extracted_with`."""
+    return [str(name).rpartition("+")[2] for name in photos["extracted_with"].to_pylist()]
+
+
+def settings_of_embedder(name: str) -> str:
+    """Return the options of the command line for the vectors of a name."""
+    model = name.removesuffix(NOT_CENTRED)
+    return f"--set embed.model={model} --set embed.centre={'true' if model == name else 'false'}"
 
 
 def load_cohort(embed: EmbedConfig) -> Cohort | None:

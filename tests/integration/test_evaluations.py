@@ -2,11 +2,25 @@
 
 import csv
 import importlib.util
+import warnings
 from pathlib import Path
 
+import hdbscan
+import numpy as np
 import pytest
+from sklearn.metrics import adjusted_rand_score
 
+from facepipe.clustering.condensed_tree import flat_clustering
+from facepipe.clustering.constraints import nothing_known
+from facepipe.clustering.grouping import group_faces
+from facepipe.clustering.identities import match_identities
+from facepipe.clustering.knn import nearest_neighbors
+from facepipe.clustering.mst import Edges, minimum_spanning_forest, mutual_reachability
+from facepipe.config import Config
+from facepipe.evaluation.clustering import compare_groups
 from facepipe.evaluation.grouping_peers import PEERS
+from facepipe.evaluations import LabelledFaces, labelled_faces
+from facepipe.runtime.engine import create_engine
 from tests.program import facepipe
 
 FOLDS, PER_KIND = 2, 12
@@ -166,3 +180,79 @@ def test_the_promised_figures_on_all_labelled_photos(labelled: Path) -> None:
     assert clustering["bcubed"]["f"] >= 0.95
     found = facepipe("eval", "detection", "--images", wider / "images", "--boxes", wider / "boxes.csv", "--json").json
     assert found["average_precision"]["20"] >= 0.65
+
+
+def library(embeddings: np.ndarray, min_samples: int) -> hdbscan.HDBSCAN:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return hdbscan.HDBSCAN(
+            min_cluster_size=2,
+            min_samples=min_samples,
+            algorithm="generic",
+            approx_min_span_tree=False,
+            gen_min_span_tree=True,
+        ).fit(embeddings.astype(np.float64))
+
+
+def agreement(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    """Adjusted Rand index of labels with all noise as one group, and with each face of noise as one of its own."""
+    rows = np.arange(len(first))
+    alone = [np.where(labels < 0, len(labels) + rows, labels) for labels in (first, second)]
+    return adjusted_rand_score(first, second), adjusted_rand_score(*alone)
+
+
+@pytest.fixture(scope="module")
+def all_faces(labelled: Path) -> LabelledFaces:
+    return labelled_faces(labelled / "lfw-dev" / "images", Config(), create_engine("ray", None))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(3))
+def test_a_few_more_photos_move_hardly_anybody_and_need_no_full_grouping(all_faces: LabelledFaces, seed: int) -> None:
+    names, embeddings, count = all_faces.names, all_faces.embeddings, len(all_faces.names)
+    crowded = Config().group.crowding_weight * all_faces.crowding
+    is_new = np.zeros(count, np.bool_)
+    is_new[np.random.default_rng(seed).choice(count, count // 100, replace=False)] = True
+    old = np.flatnonzero(~is_new)
+    before = group_faces(embeddings[old], old, None, all_faces.votes[old], crowded[old]).labels
+    full = group_faces(embeddings, np.arange(count), None, all_faces.votes, crowded).labels
+
+    face_ids = [f"{row:05}" for row in range(count)]
+    born = match_identities({}, [face_ids[row] for row in old], before)
+    past = {face_ids[row]: born[label] for row, label in zip(old, before, strict=True) if label >= 0}
+    people = match_identities(past, face_ids, full)
+    now = [people[full[row]] if full[row] >= 0 else None for row in old]
+    churn = np.mean([past.get(face_ids[row]) != person for row, person in zip(old, now, strict=True)])
+
+    known = nothing_known(count)
+    known.owners[old] = before
+    grown = group_faces(embeddings, np.arange(count), None, all_faces.votes, crowded, known, is_new=is_new).labels
+    f_full, f_grown = (compare_groups(names, labels).bcubed.f for labels in (full, grown))
+    print(f"seed {seed}: churn {churn:.4f}, BCubed F {f_full:.4f}, incremental {f_grown:.4f}")
+    assert churn < 0.01
+    assert f_grown >= f_full - 0.01
+    assert len({(b, g) for b, g in zip(before, grown[old], strict=True) if b >= 0}) == len(set(before[before >= 0]))
+
+
+@pytest.mark.long
+def test_density_alone_groups_all_labelled_photos_as_hdbscan_does(all_faces: LabelledFaces) -> None:
+    embeddings, count = all_faces.embeddings, len(all_faces.names)
+    neighbors = nearest_neighbors(embeddings, count - 1)
+
+    theirs = library(embeddings, min_samples=1)
+    ours = flat_clustering(minimum_spanning_forest(mutual_reachability(neighbors), count), count)
+    print("min_samples 1:", agreement(ours.labels, theirs.labels_))
+    assert min(agreement(ours.labels, theirs.labels_)) >= 0.999
+    assert np.allclose(ours.probabilities, theirs.probabilities_, atol=1e-3)
+    assert np.allclose(ours.outlier_scores, theirs.outlier_scores_, atol=1e-3)
+
+    # With more samples many edges are equally long, and clusters can be compared on one forest alone.
+    theirs = library(embeddings, min_samples=5)
+    forest = minimum_spanning_forest(mutual_reachability(neighbors, min_samples=5), count)
+    print("min_samples 5:", agreement(flat_clustering(forest, count).labels, theirs.labels_))
+    tree = theirs.minimum_spanning_tree_.to_numpy()
+    tree = tree[np.argsort(tree[:, 2])]  # as the library does, so that equally long edges come in the same order
+    assert np.allclose(forest.distance, tree[:, 2], atol=1e-5)
+    left, right = tree[:, :2].astype(np.int64).T
+    on_theirs = flat_clustering(Edges(left, right, tree[:, 2]), count)
+    assert on_theirs.labels.tolist() == theirs.labels_.tolist()

@@ -15,10 +15,17 @@ LABELS = np.array([0, 0, 1, 1, -1, -1, -1])
 LOOSE = LABELS < 0
 
 
-def attach(photos: list[int], distance: float, loose: np.ndarray = LOOSE) -> list[int]:
-    neighbors = nearest_neighbors(EMBEDDINGS, 6)
+def attach(photos: list[int], distance: float, loose: np.ndarray = LOOSE, **how: object) -> list[int]:
+    rows = np.flatnonzero(loose)
+    ids = nearest_neighbors(EMBEDDINGS, 6, rows=rows).ids
     labels: list[int] = attach_faces(
-        EMBEDDINGS, np.array(photos), LABELS, loose=loose, neighbors=neighbors, attach_distance=distance
+        EMBEDDINGS,
+        np.array(photos),
+        LABELS,
+        loose=rows,
+        neighbor_ids=ids,
+        attach_distance=distance,
+        **how,  # type: ignore[arg-type]
     ).tolist()
     return labels
 
@@ -43,6 +50,10 @@ def test_a_person_who_is_on_the_photo_already_takes_no_second_face() -> None:
 def test_only_loose_faces_join() -> None:
     loose = np.array([False] * 5 + [True, False])
     assert attach([0, 1, 2, 3, 4, 5, 6], 0.9, loose) == [0, 0, 1, 1, -1, 0, -1]
+
+
+def test_a_face_never_joins_whom_it_is_barred_from() -> None:
+    assert attach([0, 1, 2, 3, 4, 5, 6], 0.3, barred=[(4, 0), (5, 1)]) == [0, 0, 1, 1, -1, 0, -1]
 
 
 def test_probability_falls_with_the_distance_to_the_persons_other_faces() -> None:

@@ -56,7 +56,7 @@ def test_groups_equal_the_slow_twins(seed: int) -> None:
     photos = np.random.default_rng(seed).integers(0, 12, 24)
     forest = forest_of(embeddings, 1.2)
     for cut in (0.5, 0.9, 1.2, 2.0):
-        groups = merge_along_forest(embeddings, photos, forest, cut)
+        groups = merge_along_forest(embeddings, photos, forest, cut).groups
         assert as_sets(groups) == slow_merge(embeddings, photos, forest, cut), seed
 
 
@@ -70,7 +70,7 @@ def test_a_bridge_between_two_people_is_cut() -> None:
     embeddings = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     forest = forest_of(embeddings, 0.9)
     assert len(forest.left) == 64, "single linkage makes one person of all"
-    groups = merge_along_forest(embeddings, np.arange(65), forest, 0.985)
+    groups = merge_along_forest(embeddings, np.arange(65), forest, 0.985).groups
     assert len(set(groups[:30].tolist())) == len(set(groups[30:60].tolist())) == 1
     assert groups[0] != groups[30]
 
@@ -80,16 +80,23 @@ def test_one_photo_with_both_keeps_two_large_groups_apart() -> None:
     embeddings = np.repeat(unit_vectors(0, 1), 800, axis=0)
     photos = np.arange(800)
     photos[799] = 0
-    groups = merge_along_forest(embeddings, photos, forest_of(embeddings), 1.0)
+    groups = merge_along_forest(embeddings, photos, forest_of(embeddings), 1.0).groups
     assert groups[0] != groups[799]
     assert len(set(groups.tolist())) == 2
 
 
 def test_groups_are_named_by_their_smallest_row() -> None:
     embeddings = np.repeat(unit_vectors(1, 2), 3, axis=0)[[0, 3, 1, 4, 2, 5]]
-    assert merge_along_forest(embeddings, np.arange(6), forest_of(embeddings, 0.1), 1.0).tolist() == [0, 1, 0, 1, 0, 1]
+    assert merge_along_forest(embeddings, np.arange(6), forest_of(embeddings, 0.1), 1.0).groups.tolist() == [
+        0,
+        1,
+        0,
+        1,
+        0,
+        1,
+    ]
 
 
 def test_no_edges_no_groups() -> None:
     nothing = Edges(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-    assert merge_along_forest(unit_vectors(0, 3), np.arange(3), nothing, 1.0).tolist() == [0, 1, 2]
+    assert merge_along_forest(unit_vectors(0, 3), np.arange(3), nothing, 1.0).groups.tolist() == [0, 1, 2]

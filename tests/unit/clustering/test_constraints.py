@@ -1,25 +1,24 @@
 import numpy as np
 import pytest
 
-from facepipe.clustering.constraints import numbered_by_first_face, shared_photos, without_single_photo_groups
+from facepipe.clustering.constraints import PhotosOfGroups, numbered_by_first_face, without_single_photo_groups
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_groups_that_share_a_photo_are_found(seed: int) -> None:
+def test_groups_that_share_a_photo_are_found_however_they_came_about(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    groups, photos = rng.integers(0, 10, 40), rng.integers(0, 25, 40)
-    first, second = rng.permutation(10).reshape(2, 5)
-    # Two faces of one photo inside a group forbid a merge as well: the group must not grow any further.
-    slow = [
-        len(set(photos[(groups == a) | (groups == b)])) < int(((groups == a) | (groups == b)).sum())
-        for a, b in zip(first, second, strict=True)
-    ]
-    assert shared_photos(groups, photos, first, second).tolist() == slow, seed
-
-
-def test_no_pairs_share_nothing() -> None:
-    none = np.zeros(0, np.int64)
-    assert shared_photos(np.array([0, 1]), np.array([5, 5]), none, none).tolist() == []
+    photos = rng.integers(0, 60, 40)
+    groups = np.minimum(np.arange(40), rng.integers(0, 60, 40))  # some with another, most alone
+    groups = groups[groups]
+    of_groups = PhotosOfGroups(photos, groups)
+    for _ in range(6):
+        names = rng.permutation(np.unique(groups))
+        first, second = names[: len(names) // 2 * 2].reshape(2, -1)
+        slow = [bool(set(photos[groups == a]) & set(photos[groups == b])) for a, b in zip(first, second, strict=True)]
+        assert of_groups.shared(first, second).tolist() == slow, seed
+        of_groups.unite(first[:3], second[:3])
+        for a, b in zip(first[:3], second[:3], strict=True):
+            groups[groups == b] = a
 
 
 def test_a_group_on_one_photo_is_nobody() -> None:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from facepipe.clustering.constraints import Known, nothing_known
 from facepipe.clustering.grouping import GroupingSettings, group_faces
 from facepipe.errors import FacepipeError
 
@@ -90,3 +91,61 @@ def test_a_broken_embedding_is_one_clear_sentence() -> None:
     embeddings[1] = np.nan
     with pytest.raises(FacepipeError, match="unit length"):
         group_faces(embeddings, np.arange(4))
+
+
+def known(count: int, owners: dict[int, int], barred: list[tuple[int, int]] | None = None) -> Known:
+    """Owners by face."""
+    result = nothing_known(count)
+    for face, owner in owners.items():
+        result.owners[face] = owner
+    return result._replace(barred=np.array(barred or [], np.int64).reshape(-1, 2))
+
+
+def test_faces_of_one_owner_are_one_person_however_far_apart() -> None:
+    faces, truth = planted(1, people=3, each=4)
+    grouping = group_faces(faces, np.arange(12), known=known(12, {0: 5, 4: 5}))
+    assert grouping.labels[0] == grouping.labels[4]
+    assert grouping.owners == {int(grouping.labels[0]): 5}
+    assert as_sets(group_faces(faces, np.arange(12)).labels) == as_sets(truth)
+
+
+def test_two_faces_of_one_photo_are_one_person_where_a_user_says_so() -> None:
+    faces, _ = planted(1, people=1, each=4)
+    photos = np.array([0, 0, 1, 2])
+    assert len(set(group_faces(faces, photos).labels[:2].tolist())) == 2
+    assert group_faces(faces, photos, known=known(4, {0: 0, 1: 0})).labels.tolist() == [0, 0, 0, 0]
+
+
+def test_a_single_face_that_a_user_names_is_a_person() -> None:
+    faces, _ = planted(1, people=2, each=1)
+    grouping = group_faces(faces, np.arange(2), known=known(2, {1: 3}))
+    assert grouping.labels.tolist() == [-1, 0]
+    assert grouping.owners == {0: 3}
+    assert (grouping.probabilities < 1e-4).all()
+    assert group_faces(faces[:1], np.arange(1), known=known(1, {0: 3})).labels.tolist() == [0]
+
+
+def test_different_owners_never_come_together() -> None:
+    faces, _ = planted(2, people=1, each=8)
+    grouping = group_faces(faces, np.arange(8), known=known(8, {0: 0, 7: 1}))
+    assert grouping.labels[0] != grouping.labels[7]
+    assert set(grouping.labels.tolist()) == {0, 1}, "the split costs no face its person"
+
+
+def test_a_barred_face_leaves_alone_and_nobody_else() -> None:
+    faces, _ = planted(2, people=1, each=8)
+    grouping = group_faces(faces, np.arange(8), known=known(8, dict.fromkeys(range(4), 2), [(7, 2)]))
+    (person,) = (label for label, owner in grouping.owners.items() if owner == 2)
+    assert grouping.labels[7] != person
+    assert (grouping.labels[:4] == person).all()
+
+
+def test_what_is_known_does_not_depend_on_the_order_of_rows() -> None:
+    faces, _ = planted(5, people=6, each=5, spread=0.7)
+    told = known(30, {0: 0, 5: 0, 12: 1, 13: 2}, [(7, 0), (20, 1)])
+    order = np.random.default_rng(0).permutation(30)
+    mixed = group_faces(faces[order], np.arange(30)[order], known=told.of(order)).labels
+    straight = group_faces(faces, np.arange(30), known=told).labels
+    back = np.empty(30, np.int64)
+    back[order] = mixed
+    assert as_sets(back) == as_sets(straight)

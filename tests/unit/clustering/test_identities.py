@@ -4,19 +4,22 @@ import uuid
 import numpy as np
 import pytest
 
-from facepipe.clustering.identities import Lineage, match_identities, person_id_at_birth
+from facepipe.clustering.identities import Lineage, lineage_of, match_identities, person_id_at_birth
 
 
-def match(old: dict[str, str], groups: dict[str, int]) -> tuple[list[str], list[Lineage]]:
+def match(
+    old: dict[str, str], groups: dict[str, int], owners: dict[int, str] | None = None
+) -> tuple[list[str], list[Lineage]]:
     face_ids = sorted(groups)
-    return match_identities(old, face_ids, np.array([groups[face_id] for face_id in face_ids], np.int64))
+    ids = match_identities(old, face_ids, np.array([groups[face_id] for face_id in face_ids], np.int64), owners)
+    return ids, lineage_of(old, {face_id: ids[label] for face_id, label in groups.items() if label >= 0})
 
 
 def test_the_first_grouping_bears_everyone() -> None:
     ids, lineage = match({}, {"b": 0, "a": 0, "c": 1, "d": 1, "e": -1})
     assert ids == [person_id_at_birth("a"), person_id_at_birth("c")]
     assert uuid.UUID(ids[0]).version == 5
-    assert lineage == [Lineage(None, ids[0], 2, "new"), Lineage(None, ids[1], 2, "new")]
+    assert lineage == [Lineage(None, person_id, 2, "new") for person_id in sorted(ids)]
 
 
 def test_people_keep_their_ids_when_faces_join_and_leave() -> None:
@@ -76,7 +79,7 @@ def test_the_matching_is_the_best_of_all(seed: int) -> None:
     faces = [f"{number:02}" for number in range(30)]
     old = {face: f"P{rng.integers(4)}" for face in faces if rng.random() < 0.8}
     labels = np.unique(rng.integers(0, 4, 30), return_inverse=True)[1] - (seed % 2)
-    ids, lineage = match_identities(old, faces, labels)
+    ids, lineage = match(old, dict(zip(faces, labels.tolist(), strict=True)))
     kept = sum(row.faces for row in lineage if row.kind == "kept")
 
     groups, people = range(int(labels.max()) + 1), sorted(set(old.values()))
@@ -98,4 +101,13 @@ def test_the_matching_is_the_best_of_all(seed: int) -> None:
 
 
 def test_nothing_before_and_nothing_now() -> None:
-    assert match_identities({}, [], np.zeros(0, np.int64)) == ([], [])
+    assert match({}, {}) == ([], [])
+
+
+def test_a_group_whose_person_is_known_takes_no_part_in_the_matching() -> None:
+    old = {"a": "P", "b": "P", "c": "P", "d": "Q", "e": "Q"}
+    ids, lineage = match(old, {"a": 0, "b": 0, "c": 1, "d": 1, "e": 2}, {1: "P"})
+    assert ids == [person_id_at_birth("a"), "P", "Q"]
+    assert Lineage("Q", "P", 1, "split") in lineage
+    # The known person may be new to all of its faces.
+    assert match(old, {"a": 0, "b": 0, "d": 1, "e": 1}, {0: "R"})[0] == ["R", "Q"]

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.sparse.csgraph import minimum_spanning_tree
 
 from facepipe.clustering.knn import Neighbors, nearest_neighbors
@@ -67,18 +69,23 @@ def test_the_forest_weighs_what_scipys_does(seed: int) -> None:
     assert forest.distance.sum() == pytest.approx(minimum_spanning_tree(table).sum())
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_pieces_merge_into_the_forest_of_the_whole(seed: int) -> None:
+def together(forests: list[Edges]) -> Edges:
+    return Edges(*(np.concatenate(parts) for parts in zip(*forests, strict=True)))
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 7))
+@settings(deadline=None, max_examples=100)
+def test_forests_of_shards_merge_into_the_forest_of_the_union(seed: int, shards: int) -> None:
     graph = random_graph(seed)
-    first, second = (
-        minimum_spanning_forest(Edges(graph.left[s::2], graph.right[s::2], graph.distance[s::2]), 20) for s in (0, 1)
-    )
-    merged = Edges(
-        np.concatenate([first.left, second.left]),
-        np.concatenate([first.right, second.right]),
-        np.concatenate([first.distance, second.distance]),
-    )
-    assert rows_of(minimum_spanning_forest(merged, 20)) == kruskal(graph, 20), seed
+    rng = np.random.default_rng(seed)
+    is_in = rng.random((shards, len(graph.left))) < 0.2  # an edge may be in several shards, a shard may be empty
+    is_in[rng.integers(0, shards, len(graph.left)), np.arange(len(graph.left))] = True
+    forests = [minimum_spanning_forest(Edges(*(part[chosen] for part in graph)), 20) for chosen in is_in]
+    assert rows_of(minimum_spanning_forest(together(forests), 20)) == kruskal(graph, 20)
+    one_by_one = forests[0]
+    for forest in forests[1:]:
+        one_by_one = minimum_spanning_forest(together([one_by_one, forest]), 20)
+    assert rows_of(one_by_one) == kruskal(graph, 20)
 
 
 def test_no_edges() -> None:

@@ -198,9 +198,9 @@ def test_large_tables_pass_through_memory_in_pieces(scattered: Library, monkeypa
 
 def aged(monkeypatch: pytest.MonkeyPatch, hours: float) -> Callable[[], None]:
     """Let commits be some hours old from now on; what is returned ends that."""
-    now = Committer._next_time
+    now = Committer.next_time
     context = pytest.MonkeyPatch()
-    context.setattr(Committer, "_next_time", lambda self: now(self) - int(hours * HOUR_MS))
+    context.setattr(Committer, "next_time", lambda self: now(self) - int(hours * HOUR_MS))
     return context.undo
 
 

@@ -1,0 +1,28 @@
+"""`search`: who is on a photo."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+
+from facepipe.cli.options import common_options, library_option, print_json
+
+
+@click.command()
+@click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="PHOTO")
+@library_option
+@common_options
+def search(photo: Path, library: str, config: Any, as_json: bool) -> None:
+    """Say who is on a photo, which need not be in the library: distances and how sure they are."""
+    from facepipe import pipeline
+    from facepipe.cli.tables import print_search
+    from facepipe.library.library import Library
+    from facepipe.runtime.engine import create_engine
+
+    with closing(create_engine("local", None)) as engine:
+        faces = pipeline.search(Library.open(library), photo, engine, config)
+    if as_json:
+        print_json({"faces": faces})
+    else:
+        print_search(faces)
