@@ -8,12 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from facepipe.config import Config
-from facepipe.errors import WrongUsageError
 from facepipe.evaluation.clustering import compare_groups
 from facepipe.evaluation.grouping_peers import PEERS, Peer
-from facepipe.evaluation.made_library import LibraryPlan, make_library
+from facepipe.evaluation.made_library import LibraryPlan, make_library, spread_to_make_of
 from facepipe.evaluations import LabelledFaces, crowding_levels, labelled_faces
-from facepipe.models.face_spread import FaceSpread, spread_of
+from facepipe.models.face_spread import FaceSpread
 from facepipe.runtime.engine import Engine
 from facepipe.runtime.progress import show_progress
 
@@ -43,14 +42,9 @@ def study_fidelity(images: Path, libraries: int, seed: int, config: Config, engi
         engine: carries the stages out; closed afterwards.
 
     Raises:
-        WrongUsageError: the model has no spread to make libraries of.
+        WrongUsageError: no library can be made for the embedder that the settings name.
     """
-    spread = spread_of(config.embed.model)
-    if spread is None or not config.embed.centre:
-        raise WrongUsageError(
-            f"no libraries can be made for {config.embed.model!r} so: `facepipe models spread` fits what it takes to a "
-            "model with a mean embedding, which embed.centre must not leave out"
-        )
+    spread = spread_to_make_of(config.embed)
     faces = labelled_faces(images, config, engine)
     return compare_libraries(faces, spread, libraries, seed, config)
 

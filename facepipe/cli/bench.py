@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from facepipe.cli.options import common_options, print_json
+from facepipe.config import Config
+from facepipe.errors import WrongUsageError
 
 Command = Callable[..., Any]
 
@@ -71,6 +73,45 @@ def decode(megapixels: float, **options: Any) -> None:
     from facepipe.benchmarks import compare
 
     _show(compare.compare_decoding(*_common(options), megapixels), options["as_json"])
+
+
+@bench.command()
+@click.option("--faces", type=click.IntRange(100), default=50_000, show_default=True, help="In the library.")
+@click.option("--distractors", type=click.FloatRange(0, 0.9), default=0.3, show_default=True, help="Share seen once.")
+@click.option("--peers", is_flag=True, help="Let all others group it too; slow beyond some 10,000 faces.")
+@click.option("--peer", "chosen", multiple=True, metavar="NAME", help="Let this one group it too; may be repeated.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the library.")
+@common_options
+def grouping(
+    faces: int, distractors: float, peers: bool, chosen: tuple[str, ...], seed: int, config: Config, as_json: bool
+) -> None:
+    """Seconds and memory from embeddings to people, on a library that is made: people of all sizes and passers-by."""
+    from facepipe.benchmarks.grouping import bench_grouping
+    from facepipe.evaluation.grouping_peers import PEERS
+    from facepipe.evaluation.made_library import LibraryPlan
+
+    for name in chosen:
+        if name not in PEERS:
+            raise WrongUsageError(f"there is no peer {name!r}: there are {', '.join(PEERS)}")
+    names = list(PEERS) if peers else list(dict.fromkeys(chosen))
+    figures = bench_grouping(LibraryPlan(faces, distractors=distractors), seed, names, config)
+    if as_json:
+        print_json(figures)
+        return
+    parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in figures["seconds"].items() if name != "total")
+    click.echo(f"{'facepipe':18}{_grouped_text(figures, figures['seconds']['total'])} ({parts})")
+    for name, peer in figures["peers"].items():
+        text = peer.get("reason") or f"{_grouped_text(peer, peer['seconds'])}, {peer['ratio']:.1f} times ours"
+        click.echo(f"{name:18}{text}")
+    click.echo(f"recall of the search {figures['recall']:.4f}; largest impure person {figures['largest_impure']} faces")
+
+
+def _grouped_text(figures: dict[str, Any], seconds: float) -> str:
+    """Return how well and how fast somebody grouped."""
+    return (
+        f"BCubed F {figures['bcubed']['f']:.4f}, pairwise F {figures['pairwise']['f']:.4f}, {seconds:,.1f} s, "
+        f"{figures['peak_memory_bytes'] / 1e6:,.0f} MB"
+    )
 
 
 def _common(options: dict[str, Any]) -> tuple[Path | None, int | None, int, Any, bool]:

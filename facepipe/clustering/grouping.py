@@ -1,5 +1,6 @@
 """All faces of a library, grouped into people: the whole way from embeddings to labels, top to bottom."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -69,6 +70,7 @@ class Grouping(NamedTuple):
         owners: which label is which owner (`constraints.Known`), by label; an owner without faces has none.
         recall: the share of close neighbours that the search found, measured on a sample; 1 where it was exhaustive.
         probes: lists of similar faces that it searched for each; 0 where it was exhaustive.
+        seconds: what the parts of the grouping took: `knn`, `forest`, `tree`, `people`.
     """
 
     labels: Ints
@@ -78,6 +80,25 @@ class Grouping(NamedTuple):
     owners: Mapping[int, int] = {}
     recall: float = 1.0
     probes: int = 0
+    seconds: Mapping[str, float] = {}
+
+
+class Phases:
+    """What the parts of a grouping take, one after the other.
+
+    Attributes:
+        seconds: of each part that has ended.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def end(self, part: str) -> None:
+        """Say that a part has ended here, and the next one begins."""
+        now = time.perf_counter()
+        self.seconds[part] = now - self._since
+        self._since = now
 
 
 def group_faces(
@@ -111,6 +132,7 @@ def group_faces(
     Raises:
         FacepipeError: an embedding is not finite or not of unit length.
     """
+    phases = Phases()
     settings = settings or GroupingSettings()
     photo_index = np.asarray(photo_index, np.int64)
     votes = np.ones(len(embeddings), np.bool_) if votes is None else votes
@@ -121,6 +143,7 @@ def group_faces(
         return Grouping(photo_index, np.zeros(0, np.float32), nearest_neighbors(embeddings, 1), photo_index)
     is_new = np.ones(len(embeddings), np.bool_) if is_new is None else is_new
     searched = searched or search_faces(embeddings, photo_index, settings, votes, open_search, is_new)
+    phases.end("knn")
     order = canonical_order(embeddings, photo_index, votes)
     faces = Faces(
         _compact(embeddings[order]),
@@ -130,16 +153,16 @@ def group_faces(
         is_new[order],
     )
     neighbors = _reordered(searched.neighbors, is_new, order)
-    grouped = _group_in_order(faces, known.of(order), neighbors, settings)
+    grouped = _group_in_order(faces, known.of(order), neighbors, settings, phases)
     place = np.empty_like(order)
     place[order] = np.arange(len(order))  # where each of the caller's faces stands in canonical order
     labels = numbered_by_first_face(grouped.labels[place])
     number_of = dict(zip(grouped.labels[place].tolist(), labels.tolist(), strict=True))
     owners = {number_of[number]: owner for number, owner in grouped.owners.items()}
     joined = np.append(order, -1)[grouped.joined[place]]
-    return Grouping(
-        labels, grouped.probabilities[place], searched.neighbors, joined, owners, searched.recall, searched.probes
-    )
+    phases.end("people")
+    found = searched.neighbors, joined, owners, searched.recall, searched.probes
+    return Grouping(labels, grouped.probabilities[place], *found, phases.seconds)
 
 
 def search_faces(
@@ -236,8 +259,14 @@ def canonical_order(embeddings: Embeddings, photo_index: Ints, votes: Bools) -> 
     return np.lexsort((votes, photo_index, keys))
 
 
-def _group_in_order(faces: Faces, known: Known, neighbors: Neighbors, settings: GroupingSettings) -> Grouping:
-    joined = join_groups(faces, known, edges_between(faces, neighbors, settings), settings)
+def _group_in_order(
+    faces: Faces, known: Known, neighbors: Neighbors, settings: GroupingSettings, phases: Phases
+) -> Grouping:
+    edges = edges_between(faces, neighbors, settings)
+    forest = minimum_spanning_forest(edges, len(faces.embeddings))
+    phases.end("forest")
+    joined = join_groups(faces, known, edges, forest, settings)
+    phases.end("tree")
     groups = joined.groups if faces.is_new.all() else _with_old_ones_as_they_were(joined.groups, faces.is_new, known)
     owned = dict(zip(known.owners.tolist(), groups.tolist(), strict=True))
     owned.pop(-1, None)
@@ -277,7 +306,7 @@ def edges_between(faces: Faces, neighbors: Neighbors, settings: GroupingSettings
     return edges_from(rows, near, allowed)
 
 
-def join_groups(faces: Faces, known: Known, edges: Edges, settings: GroupingSettings) -> Joined:
+def join_groups(faces: Faces, known: Known, edges: Edges, forest: Edges, settings: GroupingSettings) -> Joined:
     """Return the groups that neighbours' evidence makes of faces, those of a single photo too.
 
     A forest leaves one way between two faces. Where photos or users bar it, the other edges are tried: a split costs
@@ -287,9 +316,9 @@ def join_groups(faces: Faces, known: Known, edges: Edges, settings: GroupingSett
         faces: N faces in canonical order.
         known: of the N faces.
         edges: between faces that may come together.
+        forest: of these edges.
         settings: as for `group_faces`.
     """
-    forest = minimum_spanning_forest(edges, len(faces.embeddings))
 
     def merge(along: Edges, start: Ints | None = None) -> Merged:
         return merge_along_forest(

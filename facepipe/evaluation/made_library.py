@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from facepipe.config import EmbedConfig
 from facepipe.errors import WrongUsageError
 from facepipe.evaluation.made_faces import (
     People,
@@ -22,7 +23,7 @@ from facepipe.evaluation.made_faces import (
     to_embeddings,
     towards,
 )
-from facepipe.models.face_spread import FaceSpread
+from facepipe.models.face_spread import FaceSpread, spread_of
 
 Vectors = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -30,7 +31,7 @@ Bools = npt.NDArray[np.bool_]
 
 # The cosine of siblings' centres. Faces of the siblings in LFW (Lapentti, Makhmalbaf, Murdoch; folds 6 to 10) have
 # cosines of 0.26, 0.35 and 0.46, on average 0.52 of what the faces of one person have.
-RESEMBLANCE = 0.55
+SIBLINGS = 0.55
 GROWTH = np.pi / 3  # by which a child's centre turns from the first photo of the library to the last
 BURST_CHANGE = 0.02  # of the squared length of a face is new in the next photo of a burst
 CIRCLE = 12  # people who are on photos together
@@ -59,6 +60,7 @@ class LibraryPlan:
         largest: most faces of a person.
         distractors: share of faces that are the only one of their person.
         siblings: share of the others' people who are one of two siblings.
+        resemblance: the cosine of siblings' centres.
         children: share of those people who grow up.
         bursts: share of faces of a person that repeat the person's face before.
         together: share of faces that are shown among others of their person's circle, as far as it has people enough.
@@ -71,6 +73,7 @@ class LibraryPlan:
     largest: int = 1_000
     distractors: float = 0.3
     siblings: float = 0.1
+    resemblance: float = SIBLINGS
     children: float = 0.1
     bursts: float = 0.1
     together: float = 0.5
@@ -106,6 +109,21 @@ class MadeLibrary(NamedTuple):
     grows: Bools
 
 
+def spread_to_make_of(embed: EmbedConfig) -> FaceSpread:
+    """Return how the faces of the embedder spread that the settings name, for libraries that are made.
+
+    Raises:
+        WrongUsageError: that isn't known.
+    """
+    spread = spread_of(embed.model) if embed.centre else None
+    if spread is None:
+        raise WrongUsageError(
+            f"no libraries can be made for {embed.model!r}{'' if embed.centre else ' without embed.centre'}: how its "
+            "faces spread is not known"
+        )
+    return spread
+
+
 def make_library(spread: FaceSpread, plan: LibraryPlan, seed: int) -> MadeLibrary:
     """Return a library; the same for the same seed.
 
@@ -124,7 +142,7 @@ def make_library(spread: FaceSpread, plan: LibraryPlan, seed: int) -> MadeLibrar
     photo = _deal_photos(person, len(sizes), plan.together, rng)
     photos = int(photo.max(initial=-1)) + 1
     taken = rng.random(photos, np.float32)
-    people, sibling = _with_siblings(draw_people(spread, len(sizes), rng), sizes, plan.siblings, rng)
+    people, sibling = _with_siblings(draw_people(spread, len(sizes), rng), sizes, plan, rng)
     grows = (sizes > 1) & (rng.random(len(sizes)) < plan.children)
     centres = _centres_at(people, grows, person, taken[photo], spread, rng) if grows.any() else None
     faces = draw_faces(spread, people, sizes, rng, centres)
@@ -152,9 +170,9 @@ def make_library(spread: FaceSpread, plan: LibraryPlan, seed: int) -> MadeLibrar
 
 
 def _check(plan: LibraryPlan) -> None:
-    for name in ("distractors", "siblings", "children", "bursts", "together", "junk"):
+    for name in ("distractors", "siblings", "resemblance", "children", "bursts", "together", "junk"):
         if not 0 <= getattr(plan, name) <= 1:
-            raise WrongUsageError(f"the share of {name} in a made library should be 0 to 1, not {getattr(plan, name)}")
+            raise WrongUsageError(f"{name!r} of a made library should be 0 to 1, not {getattr(plan, name)}")
     if plan.distractors + plan.junk > 1:
         raise WrongUsageError("distractors and junk together can't be more than all faces of a made library")
 
@@ -206,18 +224,18 @@ def _deal_photos(person: Ints, people: int, together: float, rng: np.random.Gene
     return photo
 
 
-def _with_siblings(people: People, sizes: Ints, share: float, rng: np.random.Generator) -> tuple[People, Ints]:
+def _with_siblings(people: People, sizes: Ints, plan: LibraryPlan, rng: np.random.Generator) -> tuple[People, Ints]:
     """Return people of whom a share have a sibling near them, and each one's sibling (P,), -1 for none.
 
     Siblings follow each other, as far as people with several faces do, so that most are in one circle.
     """
     able = np.flatnonzero(sizes > 1)
     pairs = able[: len(able) // 2 * 2].reshape(-1, 2)
-    first, second = pairs[rng.random(len(pairs)) < share].T
+    first, second = pairs[rng.random(len(pairs)) < plan.siblings].T
     sibling = np.full(len(sizes), -1)
     sibling[first], sibling[second] = second, first
     centres = people.centres.copy()
-    angle = np.full(len(first), np.arccos(RESEMBLANCE))
+    angle = np.full(len(first), np.arccos(plan.resemblance))
     centres[second] = towards(centres[first], centres[second], angle)
     return people._replace(centres=centres), sibling
 

@@ -71,7 +71,9 @@ class _Sample(NamedTuple):
     weights: Floats
 
 
-def fit_spread(embeddings: npt.NDArray[np.floating], people: npt.NDArray[np.str_] | Ints, junk: Floats) -> FaceSpread:
+def fit_spread(
+    embeddings: npt.NDArray[np.floating], people: npt.NDArray[np.str_] | Ints, junk: npt.NDArray[np.floating]
+) -> FaceSpread:
     """Return how faces spread.
 
     Args:

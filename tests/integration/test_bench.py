@@ -1,9 +1,14 @@
 """`facepipe bench` measures this project alone where no peers are installed, and says what is missing otherwise."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
+from facepipe.benchmarks.grouping import bench_grouping
+from facepipe.config import Config
+from facepipe.evaluation.grouping_peers import PEERS
+from facepipe.evaluation.made_library import LibraryPlan
 from tests.program import facepipe
 
 
@@ -44,3 +49,35 @@ def test_without_peers_it_says_how_to_get_them(album: Path) -> None:
     assert outcome.code == 2
     assert "run `make bench`" in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+def test_grouping_of_a_made_library() -> None:
+    outcome = facepipe("bench", "grouping", "--faces", "600", "--peer", "dbscan", "--seed", "3", "--json")
+    assert outcome.code == 0, outcome.err
+    figures = outcome.json
+    assert list(figures["seconds"]) == ["knn", "forest", "tree", "people", "total"]
+    *parts, total = figures["seconds"].values()
+    assert sum(parts) == pytest.approx(total, rel=0.05)
+    assert (figures["faces"], figures["recall"], figures["seed"]) == (600, 1, 3)
+    assert figures["bcubed"]["f"] > 0.9
+    assert 50e6 < figures["peak_memory_bytes"] < 2e9
+    peer = figures["peers"]["dbscan"]
+    assert peer["ratio"] == pytest.approx(peer["seconds"] / total)
+    assert 0.7 <= peer["setting"] <= 1
+    assert peer["bcubed"]["f"] > 0.8
+
+
+def test_a_peer_that_cannot_take_so_many_faces_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = dataclasses.replace(PEERS["hac_average"], most_faces=100)
+    monkeypatch.setitem(PEERS, "hac_average", few)
+    figures = bench_grouping(LibraryPlan(faces=200), 0, ["hac_average"], Config())
+    assert figures["peers"] == {"hac_average": {"reason": "196 faces are too many for it: 100 at most"}}
+
+
+def test_libraries_are_made_only_for_known_embedders() -> None:
+    outcome = facepipe("bench", "grouping", "--faces", "200", "--set", "embed.model=facenet-vggface2")
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert "no libraries can be made for 'facenet-vggface2'" in outcome.err
+    unknown = facepipe("bench", "grouping", "--faces", "200", "--peer", "magic")
+    assert (unknown.code, unknown.err.count("\n")) == (2, 1)
+    assert "no peer 'magic'" in unknown.err
