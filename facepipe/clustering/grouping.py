@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import log10
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +38,10 @@ Floats = npt.NDArray[np.float64]
 
 ORDER_SEED = 1
 ROWS_AT_ONCE = 4096
+USUAL_FACES = 4_000  # in a library as `link_distance` is meant for
+STRICTER = (
+    0.05  # cosine by which links must be more similar for each tenfold of that: made libraries agree on 0.04-0.06
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,8 @@ class GroupingSettings:
     Attributes:
         neighbors: nearest faces looked at for each face.
         min_samples: a face's core distance is that to its `min_samples`-th nearest; 1 means plain distances.
-        link_distance: two groups join only where a face of each is nearer to the other than this.
+        link_distance: two groups join only where a face of each is nearer to the other than this, in a library of up
+            to 4,000 faces; in a larger one nearer still (`link_similarity`).
         average_distance: groups farther apart on average (root mean square over all pairs) are different people.
         attach_distance: a face that doesn't vote joins the nearest person within this distance (root mean square to
             the person's faces); 0 leaves such faces unassigned.
@@ -193,7 +199,7 @@ def search_faces(
     order = canonical_order(embeddings, photo_index, votes)
     compact = _compact(embeddings[order])
     if is_new.all() and len(embeddings):
-        close = similarity_at(settings.link_distance)
+        close = link_similarity(settings, votes)
         found = search_neighbors(compact, settings.neighbors, close, open_search=open_search)
     else:
         rows = np.flatnonzero(is_new[order])
@@ -201,6 +207,19 @@ def search_faces(
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
     return found._replace(neighbors=_reordered(found.neighbors, is_new[order], back))
+
+
+def link_similarity(settings: GroupingSettings, votes: Bools) -> float:
+    """Return how similar two faces must be to join their groups.
+
+    The more strangers there are, the more similar the most similar of them: by about as much for each tenfold.
+
+    Args:
+        settings: as for `group_faces`.
+        votes: (N,), the faces that may join groups.
+    """
+    more = max(1.0, int(votes.sum()) / USUAL_FACES)
+    return similarity_at(settings.link_distance) + STRICTER * log10(more)
 
 
 def _compact(embeddings: Embeddings) -> Embeddings:
@@ -298,7 +317,7 @@ def edges_between(faces: Faces, neighbors: Neighbors, settings: GroupingSettings
     """
     rows = np.flatnonzero(faces.is_new)
     near = less_crowding(neighbors, faces.crowded, rows)
-    allowed: Bools = near.similarities > similarity_at(settings.link_distance)  # (M, K)
+    allowed: Bools = near.similarities > link_similarity(settings, faces.votes)  # (M, K)
     allowed &= faces.photo_index[rows, None] != faces.photo_index[near.ids]
     allowed &= faces.votes[rows, None] & faces.votes[near.ids]
     if faces.is_new.all():
