@@ -67,13 +67,10 @@ class GroupConfig(Section):
     min_score: float = Field(0.9, ge=0, le=1, description="faces scored lower by the detector form no people")
     min_quality: float = Field(0.3, ge=0, le=1, description="faces of lower quality form no people")
     link_distance: float = Field(
-        0.925,
-        gt=0,
-        le=2,
-        description="groups join only through two faces nearer than this; beyond 4,000 faces nearer still",
+        0.945, gt=0, le=2, description="groups join only through two faces nearer than this (closer in large libraries)"
     )
     average_distance: float = Field(1.0, gt=0, le=2, description="groups farther apart on average never join")
-    crowding_weight: float = Field(0.6, ge=0, le=2, description="how far faces that look common must be nearer; 0: no")
+    crowding_weight: float = Field(0.95, ge=0, le=2, description="how far faces that look common must be nearer; 0: no")
     attach_distance: float = Field(0.0, ge=0, le=2, description="those join a person within this; 0: never")
 
 

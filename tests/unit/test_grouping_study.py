@@ -73,7 +73,7 @@ def test_our_settings_lie_around_those_of_the_configuration() -> None:
     assert {setting["link_distance"] for setting in settings} == {0.46, 0.48, 0.5, 0.52, 0.54}
     assert {setting["crowding_weight"] for setting in settings} == {0.1, 0.4}
     without_cohort = our_method(faces._replace(crowding=np.zeros(len(faces.names))), Config()).settings
-    assert {setting["crowding_weight"] for setting in without_cohort} == {0.6}
+    assert {setting["crowding_weight"] for setting in without_cohort} == {Config().group.crowding_weight}
 
 
 def test_one_half_is_not_enough() -> None:
