@@ -14,12 +14,13 @@ from facepipe.clustering.inverted_lists import (
     requests_of,
     train_centroids,
 )
-from facepipe.clustering.knn import Neighbors, check_unit_length, nearest_neighbors, without_self
+from facepipe.clustering.knn import Neighbors, check_unit_length, gpus, nearest_neighbors, without_self
 
 Embeddings = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 EXHAUSTIVE_FACES = 20_000  # 4 s of two cores
+EXHAUSTIVE_FACES_ON_GPU = 1_000_000
 FIRST_PROBES = 64
 SAMPLE = 500  # faces whose neighbours are also searched exhaustively
 LEAST_RECALL = 0.95  # of neighbours that are close enough to be the same person
@@ -54,7 +55,7 @@ def search_neighbors(
     k: int,
     close: float,
     *,
-    exhaustive_faces: int = EXHAUSTIVE_FACES,
+    exhaustive_faces: int | None = None,
     open_search: OpenSearch = one_shard,
 ) -> Searched:
     """Return the k nearest faces of every face, exactly or nearly.
@@ -66,12 +67,14 @@ def search_neighbors(
         k: how many neighbours, at least 1.
         close: least similarity of neighbours that count for the recall. What is less similar by more than MARGIN may be
             left out for something farther.
-        exhaustive_faces: with no more faces the search is exhaustive.
+        exhaustive_faces: with no more faces the search is exhaustive; None: as many as take seconds here.
         open_search: how lists are searched: `one_shard`, or several, elsewhere.
 
     Raises:
         FacepipeError: an embedding is not finite or not of unit length.
     """
+    if exhaustive_faces is None:
+        exhaustive_faces = EXHAUSTIVE_FACES_ON_GPU if gpus() else EXHAUSTIVE_FACES
     if len(embeddings) <= max(exhaustive_faces, k + 1):
         return Searched(nearest_neighbors(embeddings, k), 1.0, 0)
     check_unit_length(embeddings)
