@@ -103,6 +103,7 @@ def written(library: Path, table: str) -> bool:
 
 
 LATE_MOMENTS: dict[str, Callable[[Path], bool]] = {
+    "neighbors are written": lambda library: written(library, "neighbors"),
     "lineage is written": lambda library: written(library, "lineage"),
     "people are written": lambda library: written(library, "people"),
     "assignments are written": lambda library: written(library, "assignments"),
@@ -112,7 +113,7 @@ LATE_MOMENTS: dict[str, Callable[[Path], bool]] = {
 }
 
 
-EVERY_TIME = ("assignments are written", "the report is being built", "photos are compacted")
+EVERY_TIME = ("neighbors are written", "assignments are written", "the report is being built", "photos are compacted")
 
 
 @pytest.mark.parametrize(
@@ -130,9 +131,11 @@ def test_a_run_killed_while_it_groups_reports_or_compacts_is_made_good_by_the_ne
         os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert happened(library)
+    neighbors = Library.open(library).data_files("neighbors")
 
     again = facepipe("run", album, "--library", library, "--engine", "local", "--json")
     assert again.code == 0, again.err
+    assert Library.open(library).data_files("neighbors") == neighbors, "what was searched is searched again"
     assert (again.json["photos_new"], again.json["stages"]["extract"]["rows"]) == (0, 0)
     assert find_problems(Library.open(library)) == []
     assert_equal_libraries(Library.open(undisturbed), Library.open(library))
