@@ -6,8 +6,6 @@ FACEPIPE_DATA ?= ../shared/data
 EXTRA ?= cpu
 export FACEPIPE_DATA := $(abspath $(FACEPIPE_DATA))
 BIN := .venv/bin
-# Two at once, each file's tests by one: most tests start programs that use one processor and wait for each other.
-AT_ONCE ?= --numprocesses 2 --dist loadfile
 
 .PHONY: demo test test-long test-gpu bench check clean
 
@@ -15,7 +13,7 @@ demo: .venv/installed
 	$(BIN)/facepipe demo
 
 test: check
-	$(BIN)/pytest $(AT_ONCE) -m "not long and not gpu"
+	$(BIN)/pytest -m "not long and not gpu"
 
 test-long: .venv/installed-dev
 	$(BIN)/pytest -m "not gpu"
