@@ -1,6 +1,7 @@
 """Each face's nearest faces, exactly, by FAISS: on a GPU where it has one (the extra `gpu`)."""
 
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import faiss
 import numpy as np
@@ -33,6 +34,12 @@ def gpus() -> int:
     return count
 
 
+@cache
+def _gpu_resources() -> Any:
+    """Return what FAISS computes with on a GPU: made once, since it sets memory aside there."""
+    return faiss.StandardGpuResources()
+
+
 def most_similar(queries: Embeddings, embeddings: Embeddings, k: int) -> tuple[Embeddings, npt.NDArray[np.int64]]:
     """Return the k greatest inner products of each query, greatest first, and with which rows.
 
@@ -45,7 +52,7 @@ def most_similar(queries: Embeddings, embeddings: Embeddings, k: int) -> tuple[E
         (B, k) float32 and (B, k) int64.
     """
     if gpus() and k <= MOST_ON_GPU:
-        found = faiss.knn_gpu(faiss.StandardGpuResources(), queries, embeddings, k, metric=faiss.METRIC_INNER_PRODUCT)
+        found = faiss.knn_gpu(_gpu_resources(), queries, embeddings, k, metric=faiss.METRIC_INNER_PRODUCT)
     else:
         found = faiss.knn(queries, embeddings, k, metric=faiss.METRIC_INNER_PRODUCT)
     similarities, ids = found

@@ -91,7 +91,8 @@ def search_neighbors(
         ids[rows], similarities[rows] = without_self(found.ids, found.similarities, rows)
         place += len(rows)
     lonely = np.flatnonzero(ids.min(axis=1) < 0)  # in lists with fewer than k faces in all
-    ids[lonely], similarities[lonely] = nearest_neighbors(embeddings, k, rows=lonely)
+    if len(lonely):
+        ids[lonely], similarities[lonely] = nearest_neighbors(embeddings, k, rows=lonely)
     return Searched(Neighbors(ids, similarities), recall, probes)
 
 

@@ -9,7 +9,6 @@ from functools import cache
 import numpy as np
 import pytest
 
-from facepipe.clustering.crowding import crowding
 from facepipe.clustering.grouping import Grouping, GroupingSettings, group_faces
 from facepipe.clustering.identities import match_identities
 from facepipe.config import Config
@@ -17,7 +16,7 @@ from facepipe.evaluation.clustering import ClusteringFigures, compare_groups
 from facepipe.evaluation.made_faces import draw_faces, draw_people, to_embeddings, towards
 from facepipe.evaluation.made_library import LibraryPlan, MadeLibrary, make_library, spread_to_make_of
 from facepipe.models.cohort import cohort_of
-from facepipe.stages.group_people import settings_of
+from facepipe.stages.group_people import crowding_of, settings_of
 
 # BCubed F is 0.968; 0.940 without `group.average_distance`, 0.954 without crowding, 0.960 where what is hardly a face
 # votes, 0.962 where links are as long as in a small library, 0.939 where faces of one list had to share their probes.
@@ -37,7 +36,7 @@ def group(
     cohort = cohort_of(CONFIG.embed.model)
     assert cohort is not None
     photos = np.arange(len(embeddings)) if photo_index is None else photo_index
-    crowded = CONFIG.group.crowding_weight * crowding(embeddings, cohort.vectors, cohort.usual)
+    crowded = crowding_of(embeddings, CONFIG.group, cohort)
     return group_faces(embeddings, photos, settings or settings_of(CONFIG.group), votes, crowded)
 
 

@@ -5,18 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from facepipe.config import EmbedConfig
 from facepipe.errors import WrongUsageError
-from facepipe.evaluation.made_library import FaceKind, LibraryPlan, MadeLibrary, make_library
-from facepipe.models.face_spread import FaceSpread, spread_of
+from facepipe.evaluation.made_library import FaceKind, LibraryPlan, MadeLibrary, make_library, spread_to_make_of
+from facepipe.models.face_spread import FaceSpread
 
 PLAN = LibraryPlan(faces=3_000)
 
 
 @pytest.fixture(scope="module")
 def spread() -> FaceSpread:
-    spread = spread_of("facenet-casia-webface")
-    assert spread is not None
-    return spread
+    return spread_to_make_of(EmbedConfig())
 
 
 @pytest.fixture(scope="module")

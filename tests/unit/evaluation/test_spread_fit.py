@@ -3,19 +3,18 @@
 import numpy as np
 import pytest
 
+from facepipe.config import EmbedConfig
 from facepipe.errors import WrongUsageError
 from facepipe.evaluation import spread_fit
 from facepipe.evaluation.made_faces import draw_junk, to_embeddings
-from facepipe.evaluation.made_library import LibraryPlan, MadeLibrary, make_library
+from facepipe.evaluation.made_library import LibraryPlan, MadeLibrary, make_library, spread_to_make_of
 from facepipe.evaluation.spread_fit import fit_spread, measure_faces
-from facepipe.models.face_spread import FaceSpread, spread_of
+from facepipe.models.face_spread import FaceSpread
 
 
 @pytest.fixture(scope="module")
 def truth() -> FaceSpread:
-    spread = spread_of("facenet-casia-webface")
-    assert spread is not None
-    return spread
+    return spread_to_make_of(EmbedConfig())
 
 
 @pytest.fixture(scope="module")
