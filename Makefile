@@ -12,8 +12,9 @@ BIN := .venv/bin
 demo: .venv/installed
 	$(BIN)/facepipe demo
 
+# Two tests at once, a file's in order: much of a test waits for processes to start.
 test: check
-	$(BIN)/pytest -m "not long and not gpu"
+	$(BIN)/pytest -m "not long and not gpu" --numprocesses 2 --dist loadfile
 
 test-long: .venv/installed-dev
 	$(BIN)/pytest -m "not gpu"
