@@ -11,6 +11,7 @@ from facepipe.config import Config
 from facepipe.evaluation.clustering import compare_groups
 from facepipe.evaluation.grouping_peers import PEERS, Peer
 from facepipe.evaluation.made_library import LibraryPlan, make_library, spread_to_make_of
+from facepipe.evaluation.tuning import try_settings
 from facepipe.evaluations import LabelledFaces, crowding_levels, labelled_faces
 from facepipe.models.face_spread import FaceSpread
 from facepipe.runtime.engine import Engine
@@ -74,8 +75,8 @@ def compare_libraries(
     """
     sizes = np.unique(faces.names, return_counts=True)[1]
     chosen = {name: peer for name, peer in peers.items() if name in COMPARED}
-    total = (libraries + 1) * (1 + sum(len(peer.settings) for peer in chosen.values()))
-    with show_progress("eval", "groupings", total) as progress:
+    tries = sum(peer.method_for(faces.embeddings, RANDOM_SEEDS).tries for peer in chosen.values())
+    with show_progress("eval", "groupings", (libraries + 1) * (1 + tries)) as progress:
         real = _best_of_methods(faces, config, chosen, progress.advance)
         made = [
             _best_of_methods(_made_faces(spread, sizes, seed + number, config), config, chosen, progress.advance)
@@ -108,13 +109,8 @@ def _best_of_methods(
     advance(1)
     best = {OURS: BestFigures(ours.bcubed.f, ours.pairwise.f)}
     for name, peer in peers.items():
-        tried = []
-        for setting in peer.settings:
-            seeds = range(RANDOM_SEEDS) if peer.is_random else range(1)
-            figures = [compare_groups(faces.names, peer.group(faces.embeddings, setting, seed)) for seed in seeds]
-            tried.append(np.mean([(one.bcubed.f, one.pairwise.f) for one in figures], axis=0))
-            advance(1)
-        best[name] = BestFigures(*np.max(tried, axis=0).tolist())
+        tried = try_settings(faces.names, peer.method_for(faces.embeddings, RANDOM_SEEDS).reporting(advance))
+        best[name] = BestFigures(max(one.bcubed.f for one in tried), max(one.pairwise.f for one in tried))
     return best
 
 

@@ -1,8 +1,8 @@
 """Grouping beside the methods that others use: all are tuned on one half of the people and judged on the other."""
 
 import itertools
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,13 +77,13 @@ def compare_methods(
     groups = faces.group(np.arange(len(faces.names)), config)
     ours: Method[Any] = our_method(faces, config)
     able = {name: peer for name, peer in peers.items() if len(faces.names) <= peer.most_faces}
-    theirs: dict[str, Method[Any]] = {name: _peers_method(faces, peer) for name, peer in able.items()}
+    theirs: dict[str, Method[Any]] = {name: peer.method_for(faces.embeddings) for name, peer in able.items()}
     libraries = len(HALVES) + int(with_all)
-    total = sum(libraries * len(method.settings) * len(method.seeds) for method in (ours, *theirs.values()))
+    total = libraries * sum(method.tries for method in (ours, *theirs.values()))
     with show_progress("eval", "groupings", total) as progress:
-        ours_tuned = _judge(faces, _counted(ours, progress.advance), with_all)
+        ours_tuned = _judge(faces, ours.reporting(progress.advance), with_all)
         peers_tuned = {
-            name: {"meaning": able[name].meaning} | _judge(faces, _counted(method, progress.advance), with_all)
+            name: {"meaning": able[name].meaning} | _judge(faces, method.reporting(progress.advance), with_all)
             for name, method in theirs.items()
         }
     figures = clustering_figures(faces, groups) | {"ours_tuned": ours_tuned, "peers": peers_tuned}
@@ -112,24 +112,6 @@ def _around(value: float, steps: tuple[float, ...]) -> list[float]:
     return [near for step in steps if 0 < (near := round(value + step, 6)) <= 2 or step == 0]
 
 
-def _peers_method(faces: LabelledFaces, peer: Peer) -> Method[float]:
-    def group_rows(rows: Ints, setting: float, seed: int) -> Ints:
-        return peer.group(faces.embeddings[rows], setting, seed)
-
-    return Method(group_rows, peer.settings, peer.seeds)
-
-
-def _counted(method: Method[Any], advance: Callable[[int], None]) -> Method[Any]:
-    """Return the method, which says so whenever it has grouped."""
-
-    def group_rows(rows: Ints, setting: Any, seed: int) -> Ints:
-        labels = method.group(rows, setting, seed)
-        advance(1)
-        return labels
-
-    return replace(method, group=group_rows)
-
-
 def _judge(faces: LabelledFaces, method: Method[Any], with_all: bool) -> dict[str, Any]:
     """Return what is reported of a method."""
     halves = judge_halves(faces.names, method)
@@ -138,7 +120,7 @@ def _judge(faces: LabelledFaces, method: Method[Any], with_all: bool) -> dict[st
         "mean": asdict(mean_figures([half.figures for half in halves])),
     }
     if with_all:
-        tried = try_settings(faces.names, method, np.arange(len(faces.names)))
+        tried = try_settings(faces.names, method)
         reported["all"] = [
             {"setting": setting, **asdict(figures)} for setting, figures in zip(method.settings, tried, strict=True)
         ]

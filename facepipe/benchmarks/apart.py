@@ -49,11 +49,16 @@ def peak_memory() -> int:
 def _work(work: Callable[..., object], arguments: tuple[object, ...], pipe: Connection) -> None:
     try:
         outcome = work(*arguments)
-    except FacepipeError as error:
-        outcome = error
-    except MemoryError:
-        outcome = FacepipeError("it takes more memory than there is")
-    except Exception as error:  # crosses to the parent's process as a sentence; the details go to stderr  # noqa: BLE001
-        traceback.print_exc()
-        outcome = FacepipeError(f"it failed: {type(error).__name__}: {error}")
+    except Exception as error:  # it crosses to the parent's process as a sentence  # noqa: BLE001
+        outcome = as_sentence(error, "it")
     pipe.send((outcome, peak_memory()))
+
+
+def as_sentence(error: Exception, who: str) -> FacepipeError:
+    """Return an error as what a user can be told; the details of one that nobody expected go to stderr."""
+    if isinstance(error, FacepipeError):
+        return error
+    if isinstance(error, MemoryError):
+        return FacepipeError(f"{who} takes more memory than there is")
+    traceback.print_exception(error)
+    return FacepipeError(f"{who} failed: {type(error).__name__}: {error}")

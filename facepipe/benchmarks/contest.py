@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import statistics
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 
 import psutil
 
+from facepipe.benchmarks.apart import as_sentence
 from facepipe.errors import FacepipeError
 from facepipe.runtime.progress import show_progress
 
@@ -133,11 +133,8 @@ def _compete(contestant: Contestant, threads: int, pipe: Connection) -> None:
             pipe.send(do_round())
     except (EOFError, BrokenPipeError):
         return
-    except FacepipeError as error:
-        pipe.send(error)
-    except Exception as error:  # crosses to the parent's process as a sentence; the details go to stderr  # noqa: BLE001
-        traceback.print_exc()
-        pipe.send(FacepipeError(f"{contestant.name} failed: {type(error).__name__}: {error}"))
+    except Exception as error:  # it crosses to the parent's process as a sentence  # noqa: BLE001
+        pipe.send(as_sentence(error, contestant.name))
 
 
 def _answer(lane: _Lane) -> tuple[float, int]:

@@ -18,6 +18,7 @@ from facepipe.errors import FacepipeError
 from facepipe.evaluation.clustering import compare_groups
 from facepipe.evaluation.grouping_peers import PEERS, Peer
 from facepipe.evaluation.made_library import LibraryPlan, make_library, spread_to_make_of
+from facepipe.evaluation.tuning import try_settings
 from facepipe.models.cohort import cohort_of
 from facepipe.runtime.progress import show_progress
 from facepipe.stages.group_people import crowding_of, settings_of
@@ -157,9 +158,5 @@ def _figures_of_peer(
 def _best_setting(peer: Peer, plan: LibraryPlan, seed: int, config: Config) -> float:
     """Return the setting of best BCubed F on a smaller library; of equally good ones the first."""
     small = make_library(spread_to_make_of(config.embed), replace(plan, faces=min(plan.faces, TUNING_FACES)), seed)
-    votes = small.votes
-    figures = [
-        compare_groups(small.people[votes], peer.group(small.embeddings[votes], setting)).bcubed.f
-        for setting in peer.settings
-    ]
-    return peer.settings[int(np.argmax(figures))]
+    tried = try_settings(small.people[small.votes], peer.method_for(small.embeddings[small.votes], random_seeds=1))
+    return peer.settings[int(np.argmax([figures.bcubed.f for figures in tried]))]

@@ -13,10 +13,11 @@ from facepipe.errors import WrongUsageError
 from facepipe.evaluation.chinese_whispers import chinese_whispers
 from facepipe.evaluation.pair_distances import condensed_distances, pairs_nearer_than
 from facepipe.evaluation.rank_order import rank_order
+from facepipe.evaluation.tuning import Method
 
 Embeddings = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
-Method = Callable[[Embeddings, float, int], Ints]
+GroupEmbeddings = Callable[[Embeddings, float, int], Ints]
 
 RANDOM_SEEDS = 10  # of a random method the mean of so many runs counts
 LINK_DISTANCE = 0.90  # of the two-measure cut
@@ -35,16 +36,24 @@ class Peer:
         most_faces: how many it can take, in some 4 GB and the time that one would wait.
     """
 
-    method: Method
+    method: GroupEmbeddings
     meaning: str
     settings: tuple[float, ...]
     most_faces: int
     is_random: bool = False
 
-    @property
-    def seeds(self) -> range:
-        """The seeds whose mean counts."""
-        return range(RANDOM_SEEDS if self.is_random else 1)
+    def method_for(self, embeddings: Embeddings, random_seeds: int = RANDOM_SEEDS) -> Method[float]:
+        """Return the method as it groups rows of some faces' embeddings.
+
+        Args:
+            embeddings: (N, D) float32, unit length.
+            random_seeds: of a random method the mean of so many runs counts.
+        """
+
+        def group_rows(rows: Ints, setting: float, seed: int) -> Ints:
+            return self.group(embeddings[rows], setting, seed)
+
+        return Method(group_rows, self.settings, range(random_seeds if self.is_random else 1))
 
     def group(self, embeddings: Embeddings, setting: float, seed: int = 0) -> Ints:
         """Return the group of each face, numbered from 0, at least two faces in each.

@@ -2,8 +2,8 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from facepipe.evaluation.clustering import ClusteringFigures, PrecisionRecall, compare_groups
 
 Names = npt.NDArray[np.str_]
+People = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
 Setting = TypeVar("Setting")
 
@@ -31,6 +32,21 @@ class Method(Generic[Setting]):
     group: Callable[[Ints, Setting, int], Ints]
     settings: Sequence[Setting]
     seeds: Sequence[int] = (0,)
+
+    @property
+    def tries(self) -> int:
+        """How often it groups a library where each setting is tried."""
+        return len(self.settings) * len(self.seeds)
+
+    def reporting(self, advance: Callable[[int], None]) -> "Method[Setting]":
+        """Return the method, which says 1 to a function whenever it has grouped."""
+
+        def group_rows(rows: Ints, setting: Setting, seed: int) -> Ints:
+            labels = self.group(rows, setting, seed)
+            advance(1)
+            return labels
+
+        return replace(self, group=group_rows)
 
 
 @dataclass(frozen=True)
@@ -70,16 +86,17 @@ def half_of(names: Names) -> npt.NDArray[np.str_]:
     return np.array([HALVES[digest[-1] % 2] for digest in digests], np.str_)[person.reshape(-1)]
 
 
-def try_settings(names: Names, method: Method[Setting], rows: Ints) -> list[MeanFigures]:
+def try_settings(people: People, method: Method[Setting], rows: Ints | None = None) -> list[MeanFigures]:
     """Return the figures of each of a method's settings where some faces are the whole library.
 
     Args:
-        names: (N,) who each face is.
+        people: (N,) who each face is.
         method: to be tried.
-        rows: (M,) int64, the faces of the library.
+        rows: (M,) int64, the faces of the library; None for all.
     """
+    rows = np.arange(len(people)) if rows is None else rows
     return [
-        mean_figures([compare_groups(names[rows], method.group(rows, setting, seed)) for seed in method.seeds])
+        mean_figures([compare_groups(people[rows], method.group(rows, setting, seed)) for seed in method.seeds])
         for setting in method.settings
     ]
 

@@ -14,7 +14,12 @@ EVERY_BATCH = ["--set", "runtime.batch_rows=2"]  # commits only every few second
 
 
 @pytest.mark.parametrize(
-    ("engine", "sent"), [("local", signal.SIGINT), ("local", signal.SIGTERM), ("ray", signal.SIGINT)]
+    ("engine", "sent"),
+    [
+        pytest.param("local", signal.SIGINT, marks=pytest.mark.long),
+        ("local", signal.SIGTERM),
+        ("ray", signal.SIGINT),
+    ],
 )
 def test_an_interrupted_run_commits_what_is_done_and_goes_on_later(
     engine: str, sent: signal.Signals, data: Path, weights: tuple[str, str], tmp_path: Path
