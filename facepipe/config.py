@@ -70,7 +70,7 @@ class GroupConfig(Section):
         0.945, gt=0, le=2, description="groups join only through two faces nearer than this (closer in large libraries)"
     )
     average_distance: float = Field(1.0, gt=0, le=2, description="groups farther apart on average never join")
-    crowding_weight: float = Field(0.95, ge=0, le=2, description="how far faces that look common must be nearer; 0: no")
+    crowding_weight: float = Field(0.9, ge=0, le=2, description="how far faces that look common must be nearer; 0: no")
     attach_distance: float = Field(0.0, ge=0, le=2, description="those join a person within this; 0: never")
 
 

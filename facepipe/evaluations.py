@@ -235,17 +235,20 @@ def cohort_of_people(images: Path, size: int, config: Config, engine: Engine) ->
     """Return a cohort made of people's faces (`clustering.crowding`).
 
     Args:
-        images: a folder a person; the central face of each photo counts.
+        images: a folder a person; the central face of each one's first photo counts.
         size: how many vectors.
         config: settings.
         engine: carries the stages out; closed afterwards.
 
     Raises:
-        WrongUsageError: there are too few photos.
+        WrongUsageError: there are too few people.
     """
-    embeddings = embeddings_of(embed_central_faces(photos_in(images), config, engine)["embeddings"])
-    if len(embeddings) < 2 * size:
-        raise WrongUsageError(f"{images} holds {len(embeddings)} photos: a cohort of {size} takes at least {2 * size}")
+    first_photos = list({path.parent: path for path in reversed(photos_in(images))}.values())[::-1]
+    if len(first_photos) < 2 * size:
+        raise WrongUsageError(
+            f"{images} holds {len(first_photos)} people: a cohort of {size} takes at least {2 * size}"
+        )
+    embeddings = embeddings_of(embed_central_faces(first_photos, config, engine)["embeddings"])
     return Cohort(*make_cohort(embeddings, size))
 
 

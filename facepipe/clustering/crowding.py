@@ -6,8 +6,8 @@ gets against a cohort of others (s-norm: Kenny 2010, "Bayesian speaker verificat
 cohort the nearest: Matějka et al. 2017, "Analysis of score normalization in multilingual speaker recognition").
 
 Departs from those papers: the mean over the nearest of the cohort is subtracted and nothing is divided by, so that
-averages over groups follow from averages over their faces; and the cohort are centres of groups of people, fixed with
-the model: what is in a library never moves a distance in it.
+averages over groups follow from averages over their faces; and the cohort are centres of groups of people, nobody's
+own, fixed with the model: what is in a library never moves a distance in it.
 """
 
 import faiss
@@ -20,6 +20,7 @@ Embeddings = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
 NEAREST = 5  # vectors of the cohort that count for a face
+LEAST_PEOPLE = 2  # whose mean a vector of the cohort is
 SEED = 20100611
 ITERATIONS = 20
 
@@ -46,7 +47,8 @@ def make_cohort(embeddings: Embeddings, size: int) -> tuple[Embeddings, float]:
     What is usual is measured on strangers: each half of the faces against a cohort made of the other half.
 
     Args:
-        embeddings: (N, D) float32, unit length, person by person; at least twice as many as `size`.
+        embeddings: (N, D) float32, unit length, one a person (of whom there were many, many vectors would stand, and
+            those who look like that person would count as common); at least twice as many as `size`.
         size: how many vectors.
     """
     halves = np.array_split(embeddings, 2)
@@ -57,10 +59,18 @@ def make_cohort(embeddings: Embeddings, size: int) -> tuple[Embeddings, float]:
 
 
 def _centres(embeddings: Embeddings, size: int) -> Embeddings:
+    """Return mean faces (size, D) of groups, each of at least LEAST_PEOPLE: where there are fewer, the nearest join."""
     dimension = embeddings.shape[1]
     kmeans = faiss.Kmeans(dimension, size, niter=ITERATIONS, spherical=True, seed=SEED, min_points_per_centroid=1)
     kmeans.train(embeddings)
-    return np.asarray(kmeans.centroids, np.float32).reshape(size, dimension)
+    similarity = embeddings @ np.asarray(kmeans.centroids, np.float32).reshape(size, dimension).T  # (N, size)
+    group = similarity.argmax(axis=1)
+    centres = np.zeros((size, dimension), np.float32)
+    np.add.at(centres, group, embeddings)
+    for small in np.flatnonzero(np.bincount(group, minlength=size) < LEAST_PEOPLE):
+        centres[small] = embeddings[np.argsort(-similarity[:, small], kind="stable")[:LEAST_PEOPLE]].sum(axis=0)
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    return centres
 
 
 def less_crowding(neighbors: Neighbors, crowded: Floats, rows: npt.NDArray[np.int64] | None = None) -> Neighbors:

@@ -20,6 +20,7 @@ from facepipe.config import Config
 from facepipe.evaluation.clustering import compare_groups
 from facepipe.evaluation.grouping_peers import PEERS
 from facepipe.evaluations import LabelledFaces, labelled_faces
+from facepipe.models.cohort import read_cohort
 from facepipe.runtime.engine import create_engine
 from tests.program import facepipe
 
@@ -74,6 +75,27 @@ def test_detection(labelled: Path, tmp_path: Path) -> None:
     assert set(figures["average_precision"]) == {"20", "40", "60"}
     assert figures["photos"] == len(chosen)
     assert figures["average_precision"]["40"] >= 0.7
+
+
+def test_in_a_cohort_each_person_counts_once(labelled: Path, tmp_path: Path) -> None:
+    people = sorted((labelled / "lfw-train" / "images").iterdir(), key=lambda person: -len(list(person.iterdir())))[:16]
+    made = []
+    for photos in (1, 4):
+        images = tmp_path / str(photos)
+        for person in people:
+            (images / person.name).mkdir(parents=True)
+            for photo in sorted(person.iterdir())[:photos]:
+                (images / person.name / photo.name).symlink_to(photo)
+        file = tmp_path / f"{photos}.safetensors"
+        outcome = facepipe("models", "cohort", file, "--images", images, "--size", "8", "--engine", "local", "--json")
+        assert outcome.code == 0, outcome.err
+        assert outcome.json["vectors"] == 8
+        made.append(read_cohort(file))
+    assert np.array_equal(made[0].vectors, made[1].vectors)
+    assert made[0].usual == made[1].usual
+    outcome = facepipe("models", "cohort", tmp_path / "no", "--images", images, "--size", "9", "--engine", "local")
+    assert outcome.code == 2
+    assert "16 people: a cohort of 9 takes at least 18" in outcome.err
 
 
 def test_clustering(labelled: Path, tmp_path: Path) -> None:

@@ -26,6 +26,14 @@ def test_a_cohort_is_of_unit_length_and_usual_for_strangers() -> None:
     assert crowding(unit_vectors(400, seed=1), vectors, usual).mean() == pytest.approx(0, abs=0.02)
 
 
+def test_each_vector_of_a_cohort_stands_for_two_people_or_more() -> None:
+    faces = unit_vectors(40, 64)  # strangers, so that most groups would be one face
+    vectors, _ = make_cohort(faces, 20)
+    similarity = np.sort(vectors @ faces.T, axis=1)[:, ::-1]
+    assert (similarity[:, 0] < 0.95).all()
+    assert (similarity[:, 1] > 0.5).all()
+
+
 def test_neighbours_are_ordered_anew() -> None:
     neighbors = Neighbors(
         np.array([[1, 2], [0, 2], [0, 1]]), np.array([[0.9, 0.8], [0.9, 0.1], [0.8, 0.1]], np.float32)
