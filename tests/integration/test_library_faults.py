@@ -250,6 +250,7 @@ def test_a_disk_that_fills_up_ends_a_run_in_one_sentence_and_the_next_goes_on(
         assert_equal_libraries(Library.open(sound), Library.open(library))
 
 
+@pytest.mark.long
 def test_a_full_disk_in_a_worker_ends_a_run_in_one_sentence(photos: Path, sound: Path, tmp_path: Path) -> None:
     library = tmp_path / "library"
     assert facepipe("ingest", photos, "--library", library, "--engine", "local").code == 0
