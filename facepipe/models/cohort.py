@@ -1,6 +1,6 @@
 """A model's cohort: vectors of nobody in particular, against which every face is compared to see how common it looks.
 
-Each is the mean of the embeddings of a group of training people. A file holds two tensors: `cohort`, (C, D) float16, and
+Each is the mean of a group of training people's embeddings. A file holds two tensors: `cohort`, (C, D) float16, and
 `usual`, (1,) float32.
 """
 
