@@ -1,6 +1,5 @@
 """The field's protocols, end to end: photos through the pipeline's own stages, figures from `evaluation`."""
 
-import csv
 import random
 import tempfile
 import time
@@ -50,6 +49,7 @@ from facepipe.stages.measure_faces import MeasureFaces
 from facepipe.stages.pick_central_face import PickCentralFace, central_face
 from facepipe.stages.read_photos import ReadPhotos
 from facepipe.stages.rows import arrays_of
+from facepipe.training.labels import read_boxes
 
 JUNK_SCORE = 0.5  # what a detector scores lower is hardly ever a face
 
@@ -152,7 +152,7 @@ def evaluate_detection(images: Path, boxes_file: Path, config: Config, engine: E
     Raises:
         WrongUsageError: the boxes can't be read or name a photo that isn't there.
     """
-    truths = _read_boxes(boxes_file)
+    truths = read_boxes(boxes_file)
     names = sorted(truths)
     stages: list[list[Stage]] = [[IdentifyFiles(config.decode), ReadPhotos(config.decode), DetectFaces(config.detect)]]
     started = time.time()
@@ -389,17 +389,3 @@ def photos_in(images: Path) -> list[Path]:
 
 def _undetected(faces: pa.Table) -> int:
     return int(sum(float(scores[0, 0]) == 0 for scores in arrays_of(faces["scores"], 1)))
-
-
-def _read_boxes(file: Path) -> dict[str, np.ndarray]:
-    """Return each photo's true boxes, (n, 4) float32."""
-    truths: dict[str, list[list[float]]] = {}
-    try:
-        with file.open(newline="", encoding="utf-8") as lines:
-            for row in csv.DictReader(lines):
-                truths.setdefault(row["image"], []).append([float(row[name]) for name in ("x0", "y0", "x1", "y1")])
-    except (OSError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
-        raise WrongUsageError(f"{file} is not a CSV with the columns image, x0, y0, x1, y1: {error}") from error
-    if not truths:
-        raise WrongUsageError(f"{file} holds no boxes: it should be a CSV with the columns image, x0, y0, x1, y1")
-    return {name: np.array(boxes, np.float32) for name, boxes in truths.items()}

@@ -1,0 +1,1 @@
+"""Training: labelled photos so far, which evaluations read as well."""
