@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -243,7 +244,7 @@ def cohort_of_people(images: Path, size: int, config: Config, engine: Engine) ->
     Raises:
         WrongUsageError: there are too few people.
     """
-    first_photos = list({path.parent: path for path in reversed(photos_in(images))}.values())[::-1]
+    first_photos = [next(photos) for _, photos in groupby(photos_in(images), key=lambda path: path.parent)]
     if len(first_photos) < 2 * size:
         raise WrongUsageError(
             f"{images} holds {len(first_photos)} people: a cohort of {size} takes at least {2 * size}"

@@ -77,6 +77,21 @@ def check_header(data: bytes, max_pixels: int) -> PhotoHeader:
     return header
 
 
+def upright_size(data: bytes, max_pixels: int) -> tuple[int, int]:
+    """Return the width and height of an upright photo, without decoding it.
+
+    Args:
+        data: the whole file.
+        max_pixels: a photo that has more is refused.
+
+    Raises:
+        PhotoError: as `check_header` does.
+    """
+    with _whatever_happens():
+        image, header = _open(data, max_pixels)
+        return _turned(header.width, header.height, read_facts(image).orientation)
+
+
 def decode_photo(data: bytes, max_side: int, max_pixels: int) -> DecodedPhoto:
     """Return an upright photo no side of which is longer than `max_side`; it is never enlarged.
 
@@ -109,8 +124,7 @@ def decode_photo(data: bytes, max_side: int, max_pixels: int) -> DecodedPhoto:
         facts = read_facts(image)
         samples = _shrink(samples, width, height, max_side)
         pixels = to_srgb(samples, space, _embedded_profile(image))
-    if facts.orientation >= 5:
-        width, height = height, width
+    width, height = _turned(width, height, facts.orientation)
     return DecodedPhoto(
         pixels=_turn_upright(pixels, facts.orientation),
         width=width,
@@ -187,6 +201,11 @@ def _shrink(samples: Pixels, width: int, height: int, max_side: int) -> Pixels:
         samples, size, interpolation=cv2.INTER_LINEAR if longest <= 2 * max_side else cv2.INTER_AREA
     )
     return shrunk
+
+
+def _turned(width: int, height: int, orientation: int) -> tuple[int, int]:
+    """Return the size of what is turned upright: EXIF orientations from 5 on lie on their side."""
+    return (height, width) if orientation >= 5 else (width, height)
 
 
 def _turn_upright(pixels: Pixels, orientation: int) -> Pixels:

@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from facepipe.errors import WrongUsageError
+from facepipe.config import DecodeConfig
+from facepipe.errors import PhotoError, WrongUsageError
+from facepipe.imaging.decode import upright_size
 
 Floats = NDArray[np.float32]
 
@@ -150,10 +151,8 @@ def _labelled(
 def _size(path: Path) -> tuple[int, int] | None:
     """Return the width and height of an upright photo; None where there is none, or none that can be read."""
     try:
-        with Image.open(path) as image:
-            turned = image.getexif().get(0x0112, 1) >= 5  # by a quarter
-            return (image.height, image.width) if turned else (image.width, image.height)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return upright_size(path.read_bytes(), DecodeConfig().max_pixels)
+    except (OSError, PhotoError):
         return None
 
 
