@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -20,6 +20,10 @@ def _split_numbers(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
+DetectorName = Literal["mtcnn", "hog", "ddfd", "faceness"]
+EmbedderName = Literal["facenet"]
+DETECTORS: tuple[str, ...] = get_args(DetectorName)
+EMBEDDERS: tuple[str, ...] = get_args(EmbedderName)
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -42,18 +46,25 @@ class PackConfig(Section):
 class DetectConfig(Section):
     """How faces are found."""
 
-    detector: Literal["mtcnn"] = Field("mtcnn", description="which detector")
+    detector: DetectorName = Field("mtcnn", description="which detector")
+    model: str = Field("", description="its weights, by name in `facepipe models list`; empty: the detector's own")
     min_face: float = Field(20.0, ge=4, description="least height of a face, in pixels of the upright photo")
     thresholds: Annotated[tuple[Probability, Probability, Probability], BeforeValidator(_split_numbers)] = Field(
-        (0.6, 0.7, 0.2), description="least scores after P-Net, R-Net and O-Net"
+        (0.6, 0.7, 0.2), description="mtcnn: least scores after P-Net, R-Net and O-Net"
     )
+    min_score: float = Field(0.1, ge=0, lt=1, description="least score that hog, ddfd and faceness let pass")
     factor: float = Field(0.709, gt=0.1, lt=1, description="ratio between neighbouring scales of the image pyramid")
+
+    @property
+    def weights(self) -> str:
+        """The name of the model whose weights are used."""
+        return self.model or self.detector
 
 
 class EmbedConfig(Section):
     """How faces become vectors."""
 
-    embedder: Literal["facenet"] = Field("facenet", description="which kind of network")
+    embedder: EmbedderName = Field("facenet", description="which kind of network")
     model: str = Field("facenet-casia-webface", description="its weights, by name in `facepipe models list`")
     centre: bool = Field(True, description="subtract the model's mean embedding, where it has one")
     mirror: bool = Field(False, description="average with the mirrored face: slower, a little more accurate")

@@ -28,6 +28,10 @@ class WeightsError(FacepipeError):
     """Pretrained weights are missing, corrupt, or not what was promised."""
 
 
+class TrainingError(FacepipeError):
+    """A training can't go on."""
+
+
 class InterruptedRunError(FacepipeError):
     """The run was asked to stop (exit status 130, as shells give for Ctrl-C)."""
 

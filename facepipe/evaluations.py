@@ -157,7 +157,7 @@ def evaluate_detection(images: Path, boxes_file: Path, config: Config, engine: E
     names = sorted(truths)
     stages: list[list[Stage]] = [[IdentifyFiles(config.decode), ReadPhotos(config.decode), DetectFaces(config.detect)]]
     started = time.time()
-    found = _run([images / name for name in names], stages, ["boxes", "scores", "handed_at"], config, engine)
+    found = run_stages([images / name for name in names], stages, ["boxes", "scores", "handed_at"], config, engine)
     seconds = time.time() - max(handed_at(found), started)
     boxes, scores = arrays_of(found["boxes"], 4), [scores[:, 0] for scores in arrays_of(found["scores"], 1)]
     figures = {
@@ -270,7 +270,7 @@ def spread_of_people(images: Path, config: Config, engine: Engine) -> FaceSpread
         [EmbedFaces(config.embed)],
     ]
     columns = ["boxes", "scores", "width", "height", "embeddings"]
-    found = _run(paths, stages, columns, config, engine)
+    found = run_stages(paths, stages, columns, config, engine)
     sizes = np.stack([found["width"].to_numpy(), found["height"].to_numpy()], axis=1).astype(np.float64)
     boxes_of, scores_of = arrays_of(found["boxes"], 4), arrays_of(found["scores"], 1)
     per_photo = zip(paths, sizes, boxes_of, scores_of, arrays_of(found["embeddings"], 1), strict=True)
@@ -303,7 +303,7 @@ def embed_central_faces(paths: Sequence[Path], config: Config, engine: Engine) -
         ],
         [EmbedFaces(config.embed)],
     ]
-    return _run(paths, stages, ["boxes", "scores", "landmarks", "qualities", "embeddings"], config, engine)
+    return run_stages(paths, stages, ["boxes", "scores", "landmarks", "qualities", "embeddings"], config, engine)
 
 
 def _one_each(column: pa.ChunkedArray) -> np.ndarray:
@@ -351,7 +351,7 @@ def _find_copies(paths: Sequence[Path], config: Config, engine: Engine) -> pa.Ta
         engine.close()
 
 
-def _run(
+def run_stages(
     paths: Sequence[Path], stages: list[list[Stage]], columns: Sequence[str], config: Config, engine: Engine
 ) -> pa.Table:
     """Return columns of what the stages make of photos, in the order of the paths; a photo that fails is an error."""

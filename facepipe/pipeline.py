@@ -99,7 +99,7 @@ def extract_stages(config: Config, library: str) -> list[list[Stage]]:
     """Return the stages from a photo to its faces' vectors: pixels stay in the first group, crops reach the second."""
     return [
         [ReadPhotos(config.decode), DetectFaces(config.detect), MeasureFaces(), AlignFaces()],
-        [EmbedFaces(config.embed), WriteFaces(library, f"{config.detect.detector}+{embedder_name(config.embed)}")],
+        [EmbedFaces(config.embed), WriteFaces(library, f"{config.detect.weights}+{embedder_name(config.embed)}")],
     ]
 
 

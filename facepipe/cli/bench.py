@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from facepipe.cli.options import common_options, print_json
+from facepipe.cli.options import common_options, model_options, print_json
 from facepipe.config import Config
 from facepipe.errors import WrongUsageError
 
@@ -57,6 +57,7 @@ def detect(**options: Any) -> None:
 @bench.command()
 @click.option("--engine", type=click.Choice(["ray", "local"]), default="ray", show_default=True)
 @click.option("--megapixels", type=click.FloatRange(0.1, 200), help="Enlarge the photos to so many megapixels first.")
+@model_options
 @bench_options
 def extract(engine: Any, megapixels: float | None, **options: Any) -> None:
     """Photos/s of `extract`, models loaded, beside its bare stages and others' plain loops."""

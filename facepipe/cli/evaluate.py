@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from facepipe.cli.options import computing_options, print_json
+from facepipe.cli.options import computing_options, detector_option, model_options, print_json
 from facepipe.errors import WrongUsageError
 
 images_option = click.option(
@@ -21,6 +21,7 @@ def evaluate() -> None:
 @evaluate.command()
 @images_option
 @click.option("--pairs", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
+@model_options
 @computing_options
 def lfw(images: Path, pairs: Path, **options: Any) -> None:
     """Verification on LFW's View 2: same person or not, the threshold chosen on the other folds."""
@@ -32,6 +33,7 @@ def lfw(images: Path, pairs: Path, **options: Any) -> None:
 @evaluate.command()
 @images_option
 @click.option("--boxes", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="CSV")
+@detector_option
 @computing_options
 def detection(images: Path, boxes: Path, **options: Any) -> None:
     """Average precision of the detector (IoU 0.5) on faces at least 20, 40 and 60 pixels high."""
@@ -53,6 +55,7 @@ def detection(images: Path, boxes: Path, **options: Any) -> None:
     metavar="FILE",
     help="Draw what --peers measures, with every setting on all faces, as .png or .svg.",
 )
+@model_options
 @computing_options
 def clustering(images: Path, peers: bool, plot: Path | None, **options: Any) -> None:
     """Grouping of the central face of each photo, against the folder that the photo lies in."""

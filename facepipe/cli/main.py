@@ -22,6 +22,7 @@ COMMANDS = {
     "runs": "facepipe.cli.runs:runs",
     "doctor": "facepipe.cli.doctor:doctor",
     "models": "facepipe.cli.models:models",
+    "train": "facepipe.cli.train:train",
     "eval": "facepipe.cli.evaluate:evaluate",
     "bench": "facepipe.cli.bench:bench",
     "demo": "facepipe.cli.demo:demo",

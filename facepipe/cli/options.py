@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
-from facepipe.config import load_config
+from facepipe.config import DETECTORS, EMBEDDERS, load_config
 from facepipe.errors import MaxFailed
 
 Command = Callable[..., Any]
+
+NAMED_SETTINGS = {"detector": "detect.detector", "embedder": "embed.embedder"}  # options of their own
 
 
 def parse_max_failed(ctx: click.Context, param: click.Parameter, value: str) -> MaxFailed:
@@ -40,7 +42,9 @@ def config_options(command: Command) -> Command:
     """Add `--config` and `--set`, handed over as one `config`."""
 
     def with_config(*args: Any, config_file: Path | None, overrides: tuple[str, ...], **kwargs: Any) -> Any:
-        return command(*args, config=load_config(config_file, overrides), **kwargs)
+        named = {key: kwargs.pop(option, None) for option, key in NAMED_SETTINGS.items()}
+        chosen = [f"{key}={value}" for key, value in named.items() if value is not None]
+        return command(*args, config=load_config(config_file, [*overrides, *chosen]), **kwargs)
 
     with_config = update_wrapper(with_config, command)
     with_config = click.option(
@@ -49,6 +53,21 @@ def config_options(command: Command) -> Command:
     return click.option(
         "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE.toml", help="Settings from a file."
     )(with_config)
+
+
+def detector_option(command: Command) -> Command:
+    """Add `--detector`, a setting, to a command that takes settings."""
+    return click.option("--detector", type=click.Choice(DETECTORS), help="What finds faces.")(command)
+
+
+def embedder_option(command: Command) -> Command:
+    """Add `--embedder`, a setting, to a command that takes settings."""
+    return click.option("--embedder", type=click.Choice(EMBEDDERS), help="What turns faces into vectors.")(command)
+
+
+def model_options(command: Command) -> Command:
+    """Add `--detector` and `--embedder`."""
+    return detector_option(embedder_option(command))
 
 
 def engine_options(command: Command) -> Command:

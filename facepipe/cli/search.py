@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from facepipe.cli.options import common_options, library_option, print_json
+from facepipe.cli.options import common_options, library_option, model_options, print_json
 
 
 @click.command()
 @click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="PHOTO")
 @library_option
+@model_options
 @common_options
 def search(photo: Path, library: str, config: Any, as_json: bool) -> None:
     """Say who is on a photo, which need not be in the library: distances and how sure they are."""

@@ -10,10 +10,10 @@ import click
 from facepipe.cli.options import (
     computing_options,
     library_option,
+    model_options,
     parse_max_failed,
     print_json,
 )
-from facepipe.config import Config
 from facepipe.errors import NONE_MAY_FAIL, MaxFailed
 
 Command = Callable[..., Any]
@@ -53,12 +53,6 @@ def failure_options(command: Command) -> Command:
         show_default=True,
         help="Exit with 3 when more photos fail: a number, or a share such as 1%.",
     )(command)
-
-
-def model_options(command: Command) -> Command:
-    """Add `--detector` and `--embedder`."""
-    command = click.option("--embedder", type=click.Choice(["facenet"]), help="What turns faces into vectors.")(command)
-    return click.option("--detector", type=click.Choice(["mtcnn"]), help="What finds faces.")(command)
 
 
 @click.command()
@@ -177,21 +171,14 @@ def carry_out(command: str, options: Mapping[str, Any], sources: Sequence[str] |
         _show_preview(pipeline.preview(location, sources or [], choice), options["as_json"])
         return
     library = Library.open(location) if sources is None else Library.create_or_open(location)
-    config = _chosen_models(options["config"], options.get("detector"), options.get("embedder"))
     with (
         ending_cleanly(),
         closing(create_engine(options["engine"], options["address"])) as engine,
-        pipeline.open_job(library, engine, config, command, choice) as job,
+        pipeline.open_job(library, engine, options["config"], command, choice) as job,
     ):
         step: Command = redo if command == "extract --redo" else getattr(pipeline, command)
         step(job) if sources is None else step(job, sources)
     _finish(job.record, library, options)
-
-
-def _chosen_models(config: Config, detector: str | None, embedder: str | None) -> Config:
-    detect = config.detect.model_copy(update={"detector": detector} if detector else {})
-    embed = config.embed.model_copy(update={"embedder": embedder} if embedder else {})
-    return config.model_copy(update={"detect": detect, "embed": embed})
 
 
 def _choice(options: Mapping[str, Any]) -> Any:

@@ -98,14 +98,30 @@ class MTCNN:
             scales: pixels of each image per pixel of its upright photo, none: all 1. `min_face` counts in pixels of
                 the photo, but a face has to be at least 12 px high in the image, too.
         """
-        photos = [Octaves(image) for image in images]
-        faces = self._propose(photos, [1.0] * len(images) if scales is None else scales)
-        faces = faces.suppress(0.5, by_level=True).move().suppress(0.7)
-        faces = self._look_closer(self._rnet, photos, faces, self.thresholds[1])
-        faces = faces.suppress(0.7).move()
-        faces = self._look_closer(self._onet, photos, faces, self.thresholds[2])
+        faces = self._cascade([Octaves(image) for image in images], scales)
         faces = faces.move().suppress(0.7, over="minimum")
         return [_detections(faces[faces.photo == index], image) for index, image in enumerate(images)]
+
+    @torch.inference_mode()
+    def propose(self, images: Sequence[Image], networks: int) -> list[NDArray[np.float32]]:
+        """Return the boxes (N, 4) of each image that the first networks let through: what the next one looks at.
+
+        Args:
+            images: (H, W, 3) uint8 RGB, upright.
+            networks: how many, 1 to 3; of the last one, before its regression moves them.
+        """
+        faces = self._cascade([Octaves(image) for image in images], None, networks)
+        return [faces.box[faces.photo == index] for index in range(len(images))]
+
+    def _cascade(self, photos: Sequence[Octaves], scales: Sequence[float] | None, networks: int = 3) -> Candidates:
+        faces = self._propose(photos, [1.0] * len(photos) if scales is None else scales)
+        faces = faces.suppress(0.5, by_level=True).move().suppress(0.7)
+        if networks > 1:
+            faces = self._look_closer(self._rnet, photos, faces, self.thresholds[1])
+            faces = faces.suppress(0.7).move()
+        if networks > 2:
+            faces = self._look_closer(self._onet, photos, faces, self.thresholds[2])
+        return faces
 
     @property
     def _pixels_at_once(self) -> int:

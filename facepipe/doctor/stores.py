@@ -18,14 +18,14 @@ LEAST_FREE = 1 * GIB
 
 def examine_weights(config: Config) -> Iterator[Finding]:
     """Yield whether the weights that the settings ask for are there and unchanged; each file is hashed."""
-    for name in (config.detect.detector, config.embed.model):
+    for name in (config.detect.weights, config.embed.model):
         if name in known_names():
             status = find_status(name)
             advice = f"run `facepipe models pull {name}`, or `models import` where it can't be pulled"
             yield judge(
                 "weights", f"{name}: {status} ({weights_path(name)})", "ok" if status == "ready" else "fail", advice
             )
-        elif name == config.embed.model:
+        else:
             advice = "`facepipe models list` shows those that there are"
             yield Finding("weights", "fail", f"there is no model {name!r}", advice)
     folder = home()

@@ -9,41 +9,62 @@ from facepipe.errors import WeightsError
 from facepipe.models.inception_resnet_v1 import InceptionResNetV1
 from facepipe.models.mtcnn_networks import ONet, PNet, RNet
 
-# Each as a function of its networks by the prefix of their tensors' names.
-ARCHITECTURES: dict[str, Callable[[], dict[str, nn.Module]]] = {
-    "inception_resnet_v1": lambda: {"": InceptionResNetV1()},
-    "mtcnn": lambda: {"pnet.": PNet(), "rnet.": RNet(), "onet.": ONet()},
-}
+State = Mapping[str, torch.Tensor]
 Shapes = dict[str, tuple[int, ...]]
+_FLOATS = (torch.float32, torch.float16)
 
 
-def expected_shapes(architecture: str) -> Shapes:
+def _shapes_of(networks: Callable[[], Mapping[str, nn.Module]]) -> Callable[[State], Shapes]:
+    """Return what gives the shapes of networks that are all of one size.
+
+    Args:
+        networks: by the prefix of their tensors' names.
+    """
+
+    def shapes(_state: State) -> Shapes:
+        with torch.device("meta"):  # shapes alone: nothing is allocated or initialised
+            built = networks()
+        return {
+            prefix + name: tuple(tensor.shape)
+            for prefix, network in built.items()
+            for name, tensor in network.state_dict().items()
+        }
+
+    return shapes
+
+
+# Each as a function from a state dict, by which those that come in several sizes know theirs, to its tensors' shapes.
+ARCHITECTURES: dict[str, Callable[[State], Shapes]] = {
+    "inception_resnet_v1": _shapes_of(lambda: {"": InceptionResNetV1()}),
+    "mtcnn": _shapes_of(lambda: {"pnet.": PNet(), "rnet.": RNet(), "onet.": ONet()}),
+}
+
+
+def expected_shapes(architecture: str, state: State | None = None) -> Shapes:
     """Return the shape of every tensor in a state dict of a known architecture.
+
+    Args:
+        architecture: its name.
+        state: from which those that come in several sizes know theirs; None: the usual size.
 
     Raises:
         WeightsError: the architecture is unknown.
     """
     if architecture not in ARCHITECTURES:
         raise WeightsError(f"there is no architecture {architecture!r}: there are {', '.join(ARCHITECTURES)}")
-    with torch.device("meta"):  # shapes alone: nothing is allocated or initialised
-        networks = ARCHITECTURES[architecture]()
-    return {
-        prefix + name: tuple(tensor.shape)
-        for prefix, network in networks.items()
-        for name, tensor in network.state_dict().items()
-    }
+    return ARCHITECTURES[architecture](state or {})
 
 
-def check_shapes(state: Mapping[str, torch.Tensor], architecture: str, source: str) -> None:
+def check_shapes(state: State, architecture: str, source: str) -> None:
     """Raise WeightsError naming the first tensor that is missing, too much, or of the wrong shape or type."""
-    expected = expected_shapes(architecture)
+    expected = expected_shapes(architecture, state)
     for name, shape in expected.items():
         if name not in state:
             raise WeightsError(f"{source} is no {architecture}: the tensor {name!r} is missing")
         if tuple(state[name].shape) != shape:
             have = tuple(state[name].shape)
             raise WeightsError(f"{source} is no {architecture}: the tensor {name!r} has the shape {have}, not {shape}")
-        if state[name].dtype != torch.float32 or not bool(torch.isfinite(state[name]).all()):
-            raise WeightsError(f"{source} is damaged: the tensor {name!r} holds something else than finite float32")
+        if state[name].dtype not in _FLOATS or not bool(torch.isfinite(state[name]).all()):
+            raise WeightsError(f"{source} is damaged: the tensor {name!r} holds something else than finite floats")
     if surplus := sorted(set(state) - set(expected)):
         raise WeightsError(f"{source} is no {architecture}: it has a tensor {surplus[0]!r} too many")

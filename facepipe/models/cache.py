@@ -1,7 +1,8 @@
 """The weights on this machine: one safetensors file a model, published atomically, verified at each load.
 
-Layout: `HOME/weights/NAME.safetensors`; an imported model has `NAME.json` beside it, which says what it is (a pulled
-one is described by the registry). `NAME.lock` is held while a model is written.
+Small ones ship with the package, in its own `weights`. Others: `HOME/weights/NAME.safetensors`; an imported model has
+`NAME.json` beside it, which says what it is (a pulled one is described by the registry). `NAME.lock` is held while a
+model is written.
 """
 
 import fcntl
@@ -64,7 +65,8 @@ def weights_path(name: str) -> Path:
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,99}", name):
         raise WrongUsageError(f"{name!r} can't name a model: use small letters, digits, '-' and '_'")
-    return home() / "weights" / f"{name}.safetensors"
+    shipped = MODELS[name].shipped_file if name in MODELS else None
+    return shipped or home() / "weights" / f"{name}.safetensors"
 
 
 def known_names() -> list[str]:
@@ -85,6 +87,8 @@ def find_record(name: str) -> Record | None:
     if entry is not None and entry.source is not None and entry.sha256 is not None:
         source = entry.source
         return Record(name, entry.architecture, entry.licence, source.requirement, source.sha256, entry.sha256)
+    if entry is not None and entry.ships and entry.sha256 is not None:
+        return Record(name, entry.architecture, entry.licence, "facepipe", entry.sha256, entry.sha256)
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         mean = fields.pop("mean")
@@ -111,18 +115,24 @@ def find_status(name: str) -> Status:
         return "corrupt"
 
 
-def load_weights(name: str) -> "dict[str, torch.Tensor]":
-    """Return a model's tensors by name, on the CPU, after checking the file's SHA-256.
+def load_weights(name: str, architecture: str | None = None) -> "dict[str, torch.Tensor]":
+    """Return a model's tensors by name, on the CPU, in single precision, after checking the file's SHA-256.
+
+    Args:
+        name: of the model.
+        architecture: that it has to be of; None: any.
 
     Raises:
         WeightsError: the weights are not on this machine, or not what they were when they were stored.
-        WrongUsageError: there is no model of that name.
+        WrongUsageError: there is no model of that name, or it is of another architecture.
     """
     import safetensors.torch  # here, since torch takes seconds to import, and listing models needs none of it
 
     record = find_record(name)
     if record is None and name not in MODELS:
         raise WrongUsageError(f"there is no model {name!r}: `facepipe models list` shows those that there are")
+    if record is not None and architecture not in (None, record.architecture):
+        raise WrongUsageError(f"the model {name!r} is of the architecture {record.architecture}, not {architecture}")
     try:
         data = weights_path(name).read_bytes() if record is not None else None
     except FileNotFoundError:
@@ -134,11 +144,13 @@ def load_weights(name: str) -> "dict[str, torch.Tensor]":
     if hashlib.sha256(data).hexdigest() != record.sha256:
         raise WeightsError(f"the weights of {name!r} are corrupt ({weights_path(name)}): {_remedy(name)}")
     tensors: dict[str, torch.Tensor] = safetensors.torch.load(data)
-    return tensors
+    return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
 
 
 def _remedy(name: str) -> str:
     entry = MODELS.get(name)
+    if entry is not None and entry.ships:
+        return "install facepipe again"
     if entry is not None and entry.source is not None:
         return f"run `facepipe models pull {name}`"
     file = entry.import_file if entry is not None and entry.import_file else "FILE"

@@ -57,8 +57,9 @@ def import_weights(
         entry = MODELS.get(name)
     name = name or (entry.name if entry else re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-_"))
     weights_path(name)  # refuses names that can't be file names, before any work
-    if entry is not None and entry.source is not None:
-        raise WrongUsageError(f"{name!r} is pulled, not imported: choose another name with --name")
+    if entry is not None and (entry.source is not None or entry.ships):
+        how = "ships with facepipe" if entry.ships else "is pulled, not imported"
+        raise WrongUsageError(f"{name!r} {how}: choose another name with --name")
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -94,7 +95,7 @@ def _read_state(data: bytes, source: str) -> tuple[str, StateDict]:
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(f"{source} is no readable safetensors file: {error}") from error
     # Name the difference from the architecture that the file shares most with.
-    architecture = max(ARCHITECTURES, key=lambda name: len(expected_shapes(name).keys() & state.keys()))
+    architecture = max(ARCHITECTURES, key=lambda name: len(expected_shapes(name, state).keys() & state.keys()))
     check_shapes(state, architecture, source)
     return architecture, state
 

@@ -43,11 +43,13 @@ def pull(name: str, announce: Callable[[str], None] | None = None) -> Pulled:
         WrongUsageError: there is no such model, or it can't be pulled.
     """
     entry = find_model(name)
+    path = weights_path(name)
+    if entry.ships:
+        return Pulled(path, downloaded=False)
     if entry.source is None:
         raise WrongUsageError(
             f"{name!r} can't be pulled: get {entry.import_file} and run `facepipe models import {entry.import_file}`"
         )
-    path = weights_path(name)
     if find_status(name) == "ready":
         return Pulled(path, downloaded=False)
     with locked(name):

@@ -37,13 +37,14 @@ class ModelEntry:
         licence: of the weights, and of the data they were trained on.
         preprocessing: what the network expects.
         figures: published ones, by benchmark, with who published them.
-        source: where `pull` finds them; None: they can only be imported from a file.
-        sha256: of the converted safetensors file; None: known once imported.
+        source: where `pull` finds them; None: they ship with the package, or can only be imported from a file.
+        sha256: of the safetensors file, converted where it was pulled; None: known once imported.
         import_file: name of the file to import where there is no source.
         import_sha256: its SHA-256.
         has_mean: a mean embedding ships with the package.
         has_cohort: a cohort ships with the package, of embeddings from which the mean was subtracted.
         has_spread: a model of how such embeddings spread ships with the package.
+        ships: the weights themselves are part of the package.
     """
 
     name: str
@@ -59,6 +60,12 @@ class ModelEntry:
     has_mean: bool = False
     has_cohort: bool = False
     has_spread: bool = False
+    ships: bool = False
+
+    @property
+    def shipped_file(self) -> Path | None:
+        """The weights that ship with the package, if they do."""
+        return _FOLDER / "weights" / f"{self.name}.safetensors" if self.ships else None
 
     @property
     def card(self) -> Path:

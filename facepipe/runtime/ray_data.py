@@ -2,13 +2,8 @@
 
 import logging
 import math
-import os
-import socket
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,15 +11,13 @@ import pyarrow as pa
 from facepipe.clustering.inverted_lists import Embeddings, Ints, Search
 from facepipe.clustering.neighbor_search import one_shard
 from facepipe.errors import FacepipeError
-from facepipe.runtime.interruption import kept_handlers
 from facepipe.runtime.local import LocalEngine
-from facepipe.runtime.machine import usable_cpus
+from facepipe.runtime.ray_start import start_ray
 from facepipe.runtime.stage_group import StageGroup
 from facepipe.runtime.worker_errors import error_row, is_error, raise_error
 from facepipe.stage import Stage
 
 ACTOR_START_SECONDS = 300
-CONNECT_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -137,29 +130,11 @@ class RayEngine:
         return 1 if self._address is None else 0
 
     def _start(self) -> Any:
-        # Ray prints what its nodes report to the standard output, which is ours; read when Ray is imported.
-        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")
-        import ray
-        import ray.data
-
         if self._started:
+            import ray
+
             return ray
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its warnings are about itself, not about photos
-        quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-        if self._address is None:
-            os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this process alone, on loopback
-            # One logical CPU more than there are: actors hold the real ones, Ray's own tasks run beside them.
-            with _without_stderr(), kept_handlers():
-                ray.init(address="local", num_cpus=usable_cpus() + self._spare_cpus, include_dashboard=False, **quiet)
-        else:
-            unanswered = f"no Ray cluster answers at {self._address!r}: start one or leave --address out"
-            if not _listens(self._address):
-                raise FacepipeError(unanswered)
-            try:
-                with kept_handlers():
-                    ray.init(address=self._address, **quiet)
-            except (ConnectionError, ValueError, RuntimeError) as error:
-                raise FacepipeError(unanswered) from error
+        ray = start_ray(self._address, self._spare_cpus)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.wait_for_min_actors_s = ACTOR_START_SECONDS
@@ -167,35 +142,6 @@ class RayEngine:
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         self._started = True
         return ray
-
-
-def _listens(address: str) -> bool:
-    """Return whether somebody listens at HOST:PORT, for which Ray itself would try for many minutes.
-
-    Other forms, such as "auto", are left to Ray.
-    """
-    host, colon, port = address.rpartition(":")
-    if "://" in address or not (colon and port.isdecimal()):
-        return True
-    try:
-        with socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS):
-            return True
-    except (OSError, OverflowError):
-        return False
-
-
-@contextmanager
-def _without_stderr() -> Iterator[None]:
-    """Drop what is written to the process's stderr: Ray's C++ core announces its log settings there."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def _opening(group: Sequence[Stage], threads: int) -> type:

@@ -33,10 +33,18 @@ class DetectFaces:
 
 
 def load_detector(detect: DetectConfig) -> Detector:
-    """Return the detector that the settings name, its weights loaded."""
-    from facepipe.detectors.mtcnn import MTCNN  # seconds, which commands that look at no photo can do without
+    """Return the detector that the settings name, its weights loaded.
 
-    return MTCNN.load(min_face=detect.min_face, thresholds=detect.thresholds, factor=detect.factor)
+    Raises:
+        WeightsError: the weights are missing or corrupt.
+        WrongUsageError: the model is unknown, or of another detector.
+    """
+    from facepipe.models.cache import load_weights  # seconds, which commands that look at no photo can do without
+
+    weights = load_weights(detect.weights, detect.detector)
+    from facepipe.detectors.mtcnn import MTCNN
+
+    return MTCNN(weights, min_face=detect.min_face, thresholds=detect.thresholds, factor=detect.factor)
 
 
 def _detect(table: pa.Table, detector: Detector) -> pa.Table:

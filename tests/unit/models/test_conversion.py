@@ -83,7 +83,7 @@ def test_mtcnn_with_two_nets_exchanged_is_refused() -> None:
         mtcnn_from_facenet_pytorch(nets)
 
 
-def test_other_types_than_float32_are_refused() -> None:
+def test_integers_and_doubles_are_refused() -> None:
     state = {name: torch.zeros(shape) for name, shape in expected_shapes("mtcnn").items()}
     check_shapes(state, "mtcnn", "it")
     state["pnet.conv1.bias"] = state["pnet.conv1.bias"].half()

@@ -1,0 +1,205 @@
+"""`train`: detectors learn from labelled photos; what one detector finds can be labels for another."""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from facepipe.cli.options import computing_options, detector_option, print_json
+from facepipe.errors import WrongUsageError
+
+Command = Callable[..., Any]
+
+LINE_SECONDS = 10.0
+
+
+@click.group("train")
+def train() -> None:
+    """Train detectors on your own labelled photos; one that is stopped goes on where it was."""
+
+
+def training_options(command: Command) -> Command:
+    """Add what every detector's training takes."""
+    for option in reversed(
+        [
+            click.option(
+                "--images",
+                required=True,
+                multiple=True,
+                type=click.Path(exists=True, file_okay=False, path_type=Path),
+                metavar="DIR",
+                help="Photos; may be repeated, each with its --boxes.",
+            ),
+            click.option(
+                "--boxes",
+                required=True,
+                multiple=True,
+                type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                metavar="CSV",
+                help="Where faces are: columns image, x0, y0, x1, y1; perhaps face, ignore.",
+            ),
+            click.option(
+                "--landmarks",
+                multiple=True,
+                type=click.Path(path_type=Path),
+                metavar="CSV",
+                help="Columns image, face, point, x, y: 5 points a face, or 68. Once for each --images, - for none.",
+            ),
+            click.option(
+                "--out",
+                type=click.Path(file_okay=False, path_type=Path),
+                metavar="DIR",
+                help="For checkpoints, progress and weights; the same folder goes on.  [default: training-NAME]",
+            ),
+            click.option("--seed", default=0, show_default=True, help="Of all that is random."),
+            click.option(
+                "--effort",
+                type=click.FloatRange(min=0, min_open=True),
+                default=1.0,
+                show_default=True,
+                help="Factor on steps and samples.",
+            ),
+            click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="The greatest one."),
+            click.option(
+                "--turn",
+                type=click.FloatRange(0, 180),
+                default=None,
+                metavar="DEGREES",
+                help="Photos are turned by up to this, either way.",
+            ),
+            click.option("--worsen", type=click.FloatRange(0, 1), help="How often a degradation is laid on a photo."),
+            click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Of Ray Train."),
+        ]
+    ):
+        command = option(command)
+    return computing_options(command)
+
+
+@train.command()
+@click.option("--init", metavar="MODEL|FILE", help="Weights to start from: a model's name or a safetensors file.")
+@training_options
+def mtcnn(init: str | None, **options: Any) -> None:
+    """The cascade's three networks, one after the other, each on what those before it let through."""
+    _train("mtcnn", options, init=None if init is None else _weights(init))
+
+
+@train.command()
+@click.option(
+    "--images",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Photos, at any depth.",
+)
+@click.option("--boxes", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="CSV")
+@click.option("--landmarks", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="CSV")
+@detector_option
+@computing_options
+def labels(images: Path, boxes: Path, landmarks: Path, **options: Any) -> None:
+    """Write what a detector finds on photos as labels, to train another detector from (distillation).
+
+    Weak detections are marked to be ignored. Lower thresholds leave less background that is none:
+    --set detect.thresholds=0.5,0.6,0.1
+    """
+    from facepipe.runtime.engine import create_engine
+    from facepipe.trainings import label_photos, photo_names
+
+    engine = create_engine(options["engine"], options["address"])
+    done = label_photos(images, photo_names(images), boxes, landmarks, options["config"], engine)
+    if options["as_json"]:
+        print_json({"boxes": str(boxes), "landmarks": str(landmarks), **vars(done)})
+    else:
+        click.echo(f"{boxes}: {done.faces:,} faces on {done.photos:,} photos, {done.ignored:,} weak ones to be ignored")
+
+
+def _train(name: str, options: dict[str, Any], **own: Any) -> None:
+    from dataclasses import replace
+
+    from facepipe.training.loop import RaySettings
+    from facepipe.training.recipe import Fit
+    from facepipe.trainings import DETECTORS, train_detector
+
+    sources = _sources(options)
+    _, kind = DETECTORS[name]
+    chosen = kind(seed=options["seed"], effort=options["effort"], learning_rate=options["learning_rate"], **own)
+    varied = {key: options[key] for key in ("turn", "worsen") if options[key] is not None}
+    chosen = replace(chosen, variation=replace(chosen.variation, **varied))
+    out = options["out"] or Path(f"training-{name}")
+    with _workers(options) as share:
+        started = time.monotonic()
+        line = _ProgressLine()
+        ray = None if share is None else RaySettings(*share)
+        done = train_detector(name, sources, out, chosen, Fit(ray, line.show, line.say))
+    figures = {"weights": str(done.weights), "photos": done.photos, "faces": done.faces}
+    figures["seconds"] = round(time.monotonic() - started, 1)
+    if options["as_json"]:
+        print_json(figures)
+        return
+    click.echo(f"{done.weights}: {name}, from {done.faces:,} faces on {done.photos:,} photos")
+    click.echo(f"use it: facepipe models import {done.weights} --name my-{name}, then --set detect.model=my-{name}")
+
+
+def _sources(options: dict[str, Any]) -> list[Any]:
+    from facepipe.training.labels import read_labels
+
+    images, boxes, landmarks = options["images"], options["boxes"], options["landmarks"]
+    if len(images) != len(boxes):
+        raise WrongUsageError(f"there are {len(images)} --images and {len(boxes)} --boxes: each folder needs its boxes")
+    if landmarks and len(landmarks) != len(images):
+        raise WrongUsageError(
+            f"there are {len(images)} --images and {len(landmarks)} --landmarks: say --landmarks - for a folder without"
+        )
+    points = [None if str(file) == "-" else file for file in landmarks] or [None] * len(images)
+    read = []
+    for folder, box_file, point_file in zip(images, boxes, points, strict=True):
+        labels = read_labels(folder, box_file, point_file)
+        for kind, count in labels.left_out.items():
+            click.echo(f"{box_file}: left out {count:,} {kind}", err=True)
+        read.append(labels)
+    return read
+
+
+def _weights(name: str) -> Any:
+    from facepipe.models.cache import load_weights
+    from facepipe.trainings import read_weights
+
+    return read_weights(Path(name)) if Path(name).suffix == ".safetensors" else load_weights(name)
+
+
+def _workers(options: dict[str, Any]) -> Any:
+    from contextlib import nullcontext
+
+    if options["engine"] == "local":
+        if options["workers"] > 1:
+            raise WrongUsageError("--workers needs Ray: leave out --engine local")
+        return nullcontext(None)
+    from facepipe.runtime.ray_train import training_workers
+
+    return training_workers(options["address"], options["workers"])
+
+
+class _ProgressLine:
+    """One line on a terminal that is written over, or a line every ten seconds elsewhere."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._last = 0.0
+
+    def show(self, name: str, progress: Any) -> None:
+        losses = ", ".join(f"{key} {value:.4f}" for key, value in progress.losses.items())
+        left = (progress.steps - progress.step) * progress.seconds / max(progress.step, 1)
+        self.say(
+            f"{name}: {progress.step:,} of {progress.steps:,} steps, {losses}, "
+            f"{progress.samples_per_second:,.0f} samples/s, {left:.0f} s left",
+            ends=progress.step == progress.steps,
+        )
+
+    def say(self, line: str, *, ends: bool = False) -> None:
+        if self._live:
+            click.echo(f"\r\x1b[2K{line}", err=True, nl=ends)
+        elif ends or time.monotonic() - self._last > LINE_SECONDS:
+            self._last = time.monotonic()
+            click.echo(line, err=True)

@@ -1,0 +1,62 @@
+"""What every detector's training is given: its options, and a `Fit` that trains networks and shows how far it is."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from facepipe.training.labels import Labels
+from facepipe.training.loop import Plan, Progress, RaySettings, State, Task, fit
+from facepipe.training.photos import Variation
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What can be chosen of every training.
+
+    Attributes:
+        seed: decides all that is random.
+        effort: factor on the steps and on the samples: 1 takes minutes.
+        learning_rate: the greatest one; None: the recipe's.
+        variation: how photos are varied.
+    """
+
+    seed: int = 0
+    effort: float = 1.0
+    learning_rate: float | None = None
+    variation: Variation = field(default_factory=Variation)
+
+    def steps_of(self, steps: int) -> int:
+        """Return how many steps are done where effort 1 does so many."""
+        return max(1, round(steps * self.effort))
+
+    def faces_of(self, faces: int) -> int:
+        """Return how many faces a source shows where effort 1 shows so many."""
+        return max(1, round(faces * self.effort))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Trains networks, in this process or on Ray, and tells how far it is.
+
+    Attributes:
+        ray: None: in this process.
+        show: called at each report with what is trained.
+        say: called with a line about what is done between trainings.
+    """
+
+    ray: RaySettings | None = None
+    show: Callable[[str, Progress], None] = lambda _name, _progress: None
+    say: Say = lambda _line: None
+
+    def network(self, task: Task, plan: Plan, folder: Path, name: str) -> State:
+        """Return a task's trained network (`loop.fit`)."""
+        return fit(task, plan, folder, ray=self.ray, on_progress=lambda progress: self.show(name, progress))
+
+    @contextmanager
+    def mining(self, name: str, sources: Sequence[Labels], faces: int) -> Iterator[Callable[[int], None]]:
+        """Say how many photos have been looked at for samples, while the block runs."""
+        total = sum(len(labels.photos) * max(1, round(faces / labels.faces)) for labels in sources)
+        yield lambda shown: self.say(f"samples for {name}: {shown:,} of about {total:,} photos")

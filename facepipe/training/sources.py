@@ -1,0 +1,73 @@
+"""What a detector learns from: labelled photos of several sources, passed over as often as each one needs."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from facepipe.training.labels import LabelledPhoto, Labels
+from facepipe.training.photos import FacesOnPhoto, Variation, varied_photos
+
+OnPhotos = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A photo in one of the passes over its source.
+
+    Attributes:
+        photo: varied.
+        rng: of this photo in this pass.
+    """
+
+    photo: FacesOnPhoto
+    rng: np.random.Generator
+
+
+def passes_over(
+    sources: Sequence[Labels],
+    variation: Variation,
+    seed: int,
+    *,
+    faces: int,
+    most_passes: int = 24,
+    on_photos: OnPhotos | None = None,
+) -> Iterator[Pass]:
+    """Yield each source's photos, varied anew in each pass, until each source has shown about so many faces.
+
+    So sources count alike, however many photos they hold.
+
+    Args:
+        sources: each with at least one face.
+        variation: of the photos.
+        seed: decides all that is random.
+        faces: that each source shows, counting repetitions; each photo is shown once at least.
+        most_passes: over a source.
+        on_photos: called with the number of photos shown, now and then.
+    """
+    shown = 0
+    for source, labels in enumerate(sources):
+        for number in range(min(max(1, round(faces / labels.faces)), most_passes)):
+            for _, photo, rng in varied_photos(labels.photos, variation, hash_seed(seed, source, number)):
+                yield Pass(photo, rng)
+                shown += 1
+                if on_photos is not None and shown % 16 == 0:
+                    on_photos(shown)
+
+
+def hash_seed(*numbers: int) -> int:
+    """Return a seed that depends on all numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def fold_of(photo: LabelledPhoto) -> int:
+    """Return which half of its source a photo belongs to, 0 or 1, by its name alone."""
+    import hashlib
+
+    return hashlib.sha256(photo.path.name.encode()).digest()[0] % 2
+
+
+def photos_per_pass(faces: int, wanted: int) -> int:
+    """Return how many samples a face gives in one pass so that `faces` give about as many as wanted."""
+    return max(1, math.ceil(wanted / max(faces, 1)))
