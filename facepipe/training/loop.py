@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -49,6 +49,7 @@ class Plan:
         steps: batches.
         learning_rate: its greatest value; it grows over the first `warmup_steps` and falls along a cosine to 0.
         weight_decay: AdamW's, on matrices and kernels; biases and slopes have none.
+        longest_gradient: longer ones are shortened to this length.
         warmup_steps: see above.
         seed: of the first weights and of all batches.
         report_steps: steps between two rows of the progress.
@@ -58,6 +59,7 @@ class Plan:
     steps: int
     learning_rate: float
     weight_decay: float = 1e-4
+    longest_gradient: float = 10.0
     warmup_steps: int = 100
     seed: int = 0
     report_steps: int = 50
@@ -99,7 +101,7 @@ class Progress:
         steps: of how many.
         seconds: spent in steps, also before an interruption.
         samples_per_second: since the last report, of all workers.
-        losses: each the mean since the last report.
+        losses: each the mean since the last report; `gradient` is its length.
     """
 
     step: int
@@ -212,9 +214,10 @@ def train(task: Task, plan: Plan, worker: Worker) -> None:
         with _mixed_precision(worker.device):
             losses = task.losses(shared, batch)
         losses["loss"].backward()  # type: ignore[no-untyped-call]
-        _check_finite(losses, step)
+        length = nn.utils.clip_grad_norm_(network.parameters(), plan.longest_gradient)
+        _check_finite(length, step)
         optimizer.step()
-        for name, value in losses.items():
+        for name, value in {**losses, "gradient": length}.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach())
         samples += len(next(iter(batch.values()))) * worker.workers
         last = step + 1 == plan.steps
@@ -244,11 +247,12 @@ def _mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
     return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
 
 
-def _check_finite(losses: Mapping[str, Tensor], step: int) -> None:
-    if bad := [name for name, value in losses.items() if not math.isfinite(float(value.detach()))]:
+def _check_finite(gradient: Tensor, step: int) -> None:
+    """Raise TrainingError where a gradient, which all workers share, is not finite: then some worker's loss is not."""
+    if not math.isfinite(float(gradient)):
         raise TrainingError(
-            f"the {bad[0]} of batch {step:,} is no finite number; the last checkpoint stays as it is: "
-            "train with a smaller --learning-rate"
+            f"the loss of batch {step:,} is no finite number; the last checkpoint stays as it is: train with a smaller "
+            "--learning-rate"
         )
 
 
@@ -346,27 +350,24 @@ def _fit_on_ray(task: Task, plan: Plan, folder: Path, settings: RaySettings, tel
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
+    sentence = None
     while thread.is_alive() or not reports.empty():
-        try:
-            tell(reports.get(timeout=0.5))
-        except Empty:
-            continue
+        with suppress(Empty):
+            report = reports.get(timeout=0.5)
+            if isinstance(report, Progress):
+                tell(report)
+            else:
+                sentence = str(report)
     reports.shutdown()
+    if sentence is not None:
+        raise TrainingError(sentence)
     if "error" in outcome:
         raise _as_training_error(outcome["error"]) from outcome["error"]
     return Path(outcome["result"].checkpoint.path) / CHECKPOINT
 
 
-def _as_training_error(error: Exception) -> FacepipeError:
-    """Return what a worker said, where it was one of our sentences, or what Ray says."""
-    for failure in getattr(error, "worker_failures", {}).values():
-        cause = getattr(failure, "cause", None) or failure
-        if isinstance(cause, FacepipeError):
-            return cause
+def _as_training_error(error: Exception) -> TrainingError:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    for line in lines:
-        if "TrainingError: " in line:
-            return TrainingError(line.partition("TrainingError: ")[2])
     return TrainingError(f"training on Ray failed: {lines[-1] if lines else type(error).__name__}")
 
 
@@ -410,5 +411,11 @@ class _OnRay:
 
 
 def _train_on_ray(config: dict[str, Any]) -> None:
+    """Train; an error of ours goes to whoever waits rather than to Ray, which would only try again."""
     torch.set_num_threads(config["cpus"])
-    train(config["task"], config["plan"], _OnRay(config["reports"]))
+    worker = _OnRay(config["reports"])
+    try:
+        train(config["task"], config["plan"], worker)
+    except FacepipeError as error:
+        if worker.rank == 0:
+            config["reports"].put(str(error))

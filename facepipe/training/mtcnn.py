@@ -50,7 +50,7 @@ TASK_WEIGHTS = {"pnet": (1.0, 0.5, 0.5), "rnet": (1.0, 0.5, 0.5), "onet": (1.0, 
 BATCH = {NEGATIVE: 288, POSITIVE: 96, PART: 96}
 STEPS = {"pnet": 8000, "rnet": 8000, "onet": 5000}
 LEARNING_RATE = 2e-3
-FACES = {"pnet": 12_000, "rnet": 12_000, "onet": 12_000}  # each source shows so many, counting repetitions
+FACES = {"pnet": 5_000, "rnet": 5_000, "onet": 5_000}  # each source shows so many, counting repetitions
 MINING_THRESHOLDS = (0.4, 0.4, 0.5)
 LEAST_FACE = 10.0  # pixels; smaller faces neither teach nor are background
 
@@ -176,7 +176,7 @@ def _guesses(photo: FacesOnPhoto, name: str, rng: np.random.Generator) -> Floats
     """Return windows near faces and anywhere: all that P-Net learns from, and the others' faces that it missed."""
     height, width = photo.image.shape[:2]
     faces = photo.boxes[(photo.boxes[:, 3] - photo.boxes[:, 1]) >= LEAST_FACE]
-    close = near_faces(faces, 12, Jitter(0.2, 1.25), rng)
+    close = near_faces(faces, 24, Jitter(0.2, 1.25), rng)
     if name != "pnet":
         return close
     around = near_faces(faces, 3, Jitter(0.8, 2.0), rng)
@@ -197,7 +197,7 @@ def _samples(
     kind[wanted.ignored] = -1
     faces = max(len(height), 1)
     chosen = []
-    limits = {NEGATIVE: 40 if has_found else 24, POSITIVE: 5 * faces, PART: 5 * faces}
+    limits = {NEGATIVE: 40 if has_found else 24, POSITIVE: 8 * faces, PART: 8 * faces}
     for sort, most in limits.items():
         rows = np.flatnonzero(kind == sort)
         chosen.append(rng.permutation(rows)[:most])
