@@ -105,7 +105,7 @@ def labels(images: Path, boxes: Path, landmarks: Path, **options: Any) -> None:
     --set detect.thresholds=0.5,0.6,0.1
     """
     from facepipe.runtime.engine import create_engine
-    from facepipe.trainings import label_photos, photo_names
+    from facepipe.labelling import label_photos, photo_names
 
     engine = create_engine(options["engine"], options["address"])
     done = label_photos(images, photo_names(images), boxes, landmarks, options["config"], engine)

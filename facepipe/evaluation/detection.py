@@ -47,6 +47,35 @@ class DetectionFigures:
     faces: int
 
 
+@dataclass(frozen=True)
+class PhotoDetections:
+    """The detections of one photo that count, and what there was to find.
+
+    Attributes:
+        scores: (N,) descending.
+        found: (N,) bool, whether each found a face.
+        faces: that count.
+    """
+
+    scores: Floats
+    found: NDArray[np.bool_]
+    faces: int
+
+
+def judge_photos(
+    boxes: Sequence[Floats], scores: Sequence[Floats], truths: Sequence[Floats], least_height: float
+) -> list[PhotoDetections]:
+    """Return the detections of each photo that count; arguments and errors as of `evaluate_detections`."""
+    judged = []
+    for photo_boxes, photo_scores, photo_truths in zip(boxes, scores, truths, strict=True):
+        order = np.argsort(-photo_scores, kind="stable")
+        outcome = match_photo(photo_boxes[order], photo_truths, least_height)
+        counts = ~outcome.ignored
+        faces = int((heights(photo_truths) >= least_height).sum())
+        judged.append(PhotoDetections(photo_scores[order][counts], outcome.found[counts], faces))
+    return judged
+
+
 def evaluate_detections(
     boxes: Sequence[Floats], scores: Sequence[Floats], truths: Sequence[Floats], least_height: float
 ) -> DetectionFigures:
@@ -61,25 +90,41 @@ def evaluate_detections(
     Raises:
         ValueError: there are not as many arrays of each kind.
     """
-    counted: list[Floats] = []
-    found: list[NDArray[np.bool_]] = []
-    faces = 0
-    for photo_boxes, photo_scores, photo_truths in zip(boxes, scores, truths, strict=True):
-        order = np.argsort(-photo_scores, kind="stable")
-        outcome = match_photo(photo_boxes[order], photo_truths, least_height)
-        counted.append(photo_scores[order][~outcome.ignored])
-        found.append(outcome.found[~outcome.ignored])
-        faces += int((heights(photo_truths) >= least_height).sum())
-    if not counted:
+    return pooled_figures(judge_photos(boxes, scores, truths, least_height))
+
+
+def pooled_figures(photos: Sequence[PhotoDetections]) -> DetectionFigures:
+    """Return the figures over all photos, their detections in one order by score."""
+    if not photos:
         return DetectionFigures(0.0, 0.0, 1.0, 0)
-    by_score = np.argsort(-np.concatenate(counted), kind="stable")
-    true_positive = np.concatenate(found)[by_score]
+    faces = sum(photo.faces for photo in photos)
+    by_score = np.argsort(-np.concatenate([photo.scores for photo in photos]), kind="stable")
+    true_positive = np.concatenate([photo.found for photo in photos])[by_score]
     return DetectionFigures(
         average_precision=average_precision(true_positive, faces),
         recall=int(true_positive.sum()) / faces if faces else 0.0,
         precision=float(true_positive.mean()) if len(true_positive) else 1.0,
         faces=faces,
     )
+
+
+def average_precision_interval(
+    photos: Sequence[PhotoDetections], seed: int = 0, draws: int = 1000
+) -> tuple[float, float]:
+    """Return the interval in which average precision lies for 95 % of as many photos drawn anew, with replacement.
+
+    Source: Efron 1979, "Bootstrap methods: another look at the jackknife"; the interval is that of percentiles.
+
+    Args:
+        photos: at least one.
+        seed: of the draws.
+        draws: how many.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = (rng.integers(len(photos), size=len(photos)) for _ in range(draws))
+    values = [pooled_figures([photos[photo] for photo in chosen]).average_precision for chosen in drawn]
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
 
 
 @dataclass(frozen=True)

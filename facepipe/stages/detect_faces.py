@@ -1,8 +1,8 @@
 """Pixels become faces: boxes, scores and landmarks in pixels of the upright photo."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,9 @@ from facepipe.detectors.detector import Detector
 from facepipe.stage import Resources
 from facepipe.stages.pixels import photos_of
 from facepipe.stages.rows import flat_lists, healthy, with_columns
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,11 @@ def load_detector(detect: DetectConfig) -> Detector:
     """
     from facepipe.models.cache import load_weights  # seconds, which commands that look at no photo can do without
 
-    weights = load_weights(detect.weights, detect.detector)
+    return build_detector(detect, load_weights(detect.weights, detect.detector))
+
+
+def build_detector(detect: DetectConfig, weights: "Mapping[str, Tensor]") -> Detector:
+    """Return the detector that the settings name, with given weights."""
     from facepipe.detectors.mtcnn import MTCNN
 
     return MTCNN(weights, min_face=detect.min_face, thresholds=detect.thresholds, factor=detect.factor)

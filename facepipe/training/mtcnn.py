@@ -50,8 +50,9 @@ TASK_WEIGHTS = {"pnet": (1.0, 0.5, 0.5), "rnet": (1.0, 0.5, 0.5), "onet": (1.0, 
 BATCH = {NEGATIVE: 288, POSITIVE: 96, PART: 96}
 STEPS = {"pnet": 8000, "rnet": 8000, "onet": 5000}
 LEARNING_RATE = 2e-3
-FACES = {"pnet": 5_000, "rnet": 5_000, "onet": 5_000}  # each source shows so many, counting repetitions
-MINING_THRESHOLDS = (0.4, 0.4, 0.5)
+FACES = {"pnet": 5_000, "rnet": 3_000, "onet": 3_000}  # each source shows so many, counting repetitions
+MINING_THRESHOLDS = (0.5, 0.5, 0.5)
+MINING_LEAST_FACE = 16.0  # pixels; smaller ones would take most of the time
 LEAST_FACE = 10.0  # pixels; smaller faces neither teach nor are background
 
 
@@ -216,7 +217,7 @@ def _cascade(state: State) -> MTCNN:
     for name, network in NETWORKS.items():
         if f"{name}.conv1.weight" not in whole:
             whole |= {f"{name}.{key}": value for key, value in network().state_dict().items()}
-    return MTCNN(whole, min_face=LEAST_FACE + 2, thresholds=MINING_THRESHOLDS)
+    return MTCNN(whole, min_face=MINING_LEAST_FACE, thresholds=MINING_THRESHOLDS)
 
 
 def _part(state: State, name: str) -> State:

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from facepipe.evaluation.detection import DetectionFigures, average_precision, evaluate_detections, match_photo
+from facepipe.evaluation.detection import (
+    DetectionFigures,
+    PhotoDetections,
+    average_precision,
+    average_precision_interval,
+    evaluate_detections,
+    match_photo,
+    pooled_figures,
+)
 
 NONE = np.empty((0, 4))
 
@@ -160,3 +168,19 @@ def test_photos_without_anything() -> None:
 def test_lists_of_different_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="zip"):
         evaluate_detections([NONE], [], [NONE], 20)
+
+
+def test_the_interval_holds_the_figure_and_shrinks_with_more_photos() -> None:
+    rng = np.random.default_rng(3)
+
+    def judged(count: int) -> list[PhotoDetections]:
+        return [PhotoDetections(-np.sort(-rng.random(6)), rng.random(6) < 0.6, faces=6) for _ in range(count)]
+
+    few, many = judged(12), judged(200)
+    low, high = average_precision_interval(few, draws=200)
+    assert low < pooled_figures(few).average_precision < high
+    many_low, many_high = average_precision_interval(many, draws=200)
+    assert many_high - many_low < 0.5 * (high - low)
+    assert average_precision_interval(few, draws=200) == (low, high)
+    same = average_precision_interval([few[0]] * 5, draws=20)
+    assert same[0] == same[1] == pytest.approx(pooled_figures([few[0]]).average_precision)
