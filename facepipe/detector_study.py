@@ -1,0 +1,282 @@
+"""Detectors side by side: trained on one half of labelled photos, judged on the other: upright, turned, covered."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facepipe.config import Config
+from facepipe.detectors.detector import Detector
+from facepipe.evaluation.detection import (
+    LEAST_HEIGHTS,
+    PhotoDetections,
+    average_precision_interval,
+    heights,
+    judge_photos,
+    pooled_figures,
+)
+from facepipe.models.cache import load_weights
+from facepipe.runtime.progress import show_progress
+from facepipe.stages.detect_faces import build_detector
+from facepipe.training.labels import Labels
+from facepipe.training.loop import State
+from facepipe.training.mtcnn import MtcnnOptions
+from facepipe.training.photos import FacesOnPhoto, Variation, cover, read_photo, turn, vary
+from facepipe.training.recipe import Fit, TrainingOptions
+from facepipe.training.sources import fold_of
+from facepipe.trainings import DETECTORS, read_weights, train_detector
+
+FOLDS = (0, 1)
+ANGLES = (15, 30, 45, 90)  # degrees
+SHARES = (0.2, 0.4, 0.6)  # of each face, covered
+COVERED_FROM = 20  # pixels: lower faces stay as they are
+JUDGED_AT = 40  # pixels: least height for turned, covered and worse photos
+SPEED_ROUNDS = 3
+# How the photos of the fine-tuning trial are made worse, for training and for judging alike.
+WORSE = Variation(turn=45, mirror=0, worsen=0.6, grey=0.3, strength=0.8)
+TUNING_RATE = 3e-4
+UPRIGHT = "upright"
+DEGRADED = "degraded"
+
+Change = Callable[[FacesOnPhoto, np.random.Generator], FacesOnPhoto]
+
+
+class Found(NamedTuple):
+    """What a detector found on photos, and what there was to find.
+
+    Attributes:
+        boxes: (N, 4) a photo.
+        scores: (N,) a photo.
+        truths: (M, 4) a photo.
+    """
+
+    boxes: list[NDArray[np.float32]]
+    scores: list[NDArray[np.float32]]
+    truths: list[NDArray[np.float32]]
+
+    def judged(self, least_height: float) -> list[PhotoDetections]:
+        """Return the detections that count, photo by photo."""
+        return judge_photos(self.boxes, self.scores, self.truths, least_height)
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A detector under a name, with weights that never saw the photos on which it is judged.
+
+    Attributes:
+        name: in the figures.
+        by_fold: for each fold of the photos, the detector that is judged on it.
+        seconds: that its trainings took; empty where it was not trained here.
+    """
+
+    name: str
+    by_fold: Mapping[int, Detector]
+    seconds: list[float] = field(default_factory=list)
+
+
+def conditions() -> dict[str, Change]:
+    """Return what is done to photos, by name."""
+    changes: dict[str, Change] = {UPRIGHT: lambda photo, _rng: photo}
+    changes |= {f"turned {angle}": _turned_by(angle) for angle in ANGLES}
+    changes |= {f"covered {share:.0%}": _covered_by(share) for share in SHARES}
+    changes[DEGRADED] = lambda photo, rng: vary(photo, WORSE, rng)
+    return changes
+
+
+def _turned_by(angle: float) -> Change:
+    return lambda photo, rng: turn(photo, float(angle * rng.choice([-1, 1])))
+
+
+def _covered_by(share: float) -> Change:
+    def covered(photo: FacesOnPhoto, rng: np.random.Generator) -> FacesOnPhoto:
+        for box in photo.boxes[heights(photo.boxes) >= COVERED_FROM]:
+            photo = replace(photo, image=cover(photo.image, box, share, rng))
+        return photo
+
+    return covered
+
+
+def train_folds(
+    name: str,
+    photos: Labels,
+    others: Sequence[Labels],
+    folder: Path,
+    options: TrainingOptions,
+    fit: Fit,
+    config: Config,
+) -> Contestant:
+    """Return a detector trained on each half of the photos and on all others; it is judged on the other half.
+
+    Args:
+        name: of the detector.
+        photos: labelled, divided by their names.
+        others: labelled photos that all trainings see.
+        folder: for the trainings; what is finished there is not done again.
+        options: of the detector's recipe.
+        fit: trains networks.
+        config: settings.
+    """
+    by_fold, seconds = {}, []
+    detect = config.detect.model_copy(update={"detector": name})
+    for fold in FOLDS:
+        half = Labels([photo for photo in photos.photos if fold_of(photo) != fold], {})
+        started = time.monotonic()
+        trained = train_detector(name, [*others, half], folder / f"without-{fold}", options, fit)
+        seconds.append(time.monotonic() - started)
+        by_fold[fold] = build_detector(detect, _single(read_weights(trained.weights)))
+    return Contestant(name, by_fold, seconds)
+
+
+def _single(state: State) -> State:
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+
+
+def known_detector(name: str, config: Config, model: str = "") -> Contestant:
+    """Return a detector with weights that this machine has, judged on all photos."""
+    detect = config.detect.model_copy(update={"detector": name, "model": model})
+    detector = build_detector(detect, load_weights(detect.weights, name))
+    return Contestant(model or name, dict.fromkeys(FOLDS, detector))
+
+
+def find_faces(contestant: Contestant, photos: Labels, change: Change, config: Config, seed: int = 0) -> Found:
+    """Return what a contestant finds on changed photos; each change depends on the seed and the photo alone."""
+    found = Found([], [], [])
+    with show_progress(contestant.name, "photos", len(photos.photos)) as progress:
+        for number, photo in enumerate(photos.photos):
+            read = read_photo(photo, config.decode)
+            if read is not None:
+                changed = change(read, np.random.default_rng([seed, number]))
+                (detections,) = contestant.by_fold[fold_of(photo)].detect([changed.image])
+                found.boxes.append(detections.boxes)
+                found.scores.append(detections.scores)
+                found.truths.append(changed.boxes)
+            progress.advance(1)
+    return found
+
+
+def judge(contestant: Contestant, photos: Labels, config: Config, names: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a contestant's figures on photos: upright at each least height, and under each other condition.
+
+    Args:
+        contestant: who is judged.
+        photos: labelled.
+        config: settings.
+        names: of the conditions beside upright ones; none: upright photos alone.
+    """
+    changes = conditions()
+    upright = find_faces(contestant, photos, changes[UPRIGHT], config)
+    figures: dict[str, Any] = {"average_precision": {}, "interval": {}, "recall": {}, "precision": {}}
+    for height in LEAST_HEIGHTS:
+        judged = upright.judged(height)
+        pooled = pooled_figures(judged)
+        figures["average_precision"][str(height)] = pooled.average_precision
+        figures["interval"][str(height)] = average_precision_interval(judged)
+        figures["recall"][str(height)] = pooled.recall
+        figures["precision"][str(height)] = pooled.precision
+    threshold = threshold_at(upright.judged(JUDGED_AT), precision=0.9)
+    figures["threshold"] = threshold
+    figures["recall_at_threshold"] = _recall_at(upright.judged(JUDGED_AT), threshold)
+    for name in names:
+        judged = find_faces(contestant, photos, changes[name], config).judged(JUDGED_AT)
+        pooled = pooled_figures(judged)
+        figures[name] = {
+            "average_precision": pooled.average_precision,
+            "recall": pooled.recall,
+            "recall_at_threshold": _recall_at(judged, threshold),
+        }
+    return figures
+
+
+def threshold_at(photos: Sequence[PhotoDetections], precision: float) -> float:
+    """Return the least score at which so many of the detections scored as high or higher are faces; 1 where never."""
+    scores = np.concatenate([photo.scores for photo in photos])
+    order = np.argsort(-scores, kind="stable")
+    found = np.concatenate([photo.found for photo in photos])[order]
+    good = np.flatnonzero(np.cumsum(found) / np.arange(1, len(found) + 1) >= precision)
+    return float(scores[order][good[-1]]) if len(good) else 1.0
+
+
+def _recall_at(photos: Sequence[PhotoDetections], threshold: float) -> float:
+    faces = sum(photo.faces for photo in photos)
+    return sum(int(photo.found[photo.scores >= threshold].sum()) for photo in photos) / max(faces, 1)
+
+
+def photos_per_second(contestants: Sequence[Contestant], photos: Labels, config: Config) -> dict[str, float]:
+    """Return how fast each contestant looks at decoded photos, in turns: the median of SPEED_ROUNDS rounds."""
+    read = [(fold_of(photo), decoded.image) for photo in photos.photos if (decoded := read_photo(photo, config.decode))]
+    seconds: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
+    for _ in range(SPEED_ROUNDS):
+        for contestant in contestants:
+            started = time.perf_counter()
+            for fold, image in read:
+                contestant.by_fold[fold].detect([image])
+            seconds[contestant.name].append(time.perf_counter() - started)
+    return {name: len(read) / statistics.median(rounds) for name, rounds in seconds.items()}
+
+
+def study_detectors(
+    names: Sequence[str],
+    photos: Labels,
+    others: Sequence[Labels],
+    folder: Path,
+    fit: Fit,
+    config: Config,
+    *,
+    effort: float = 1.0,
+    peers: Sequence[Contestant] = (),
+) -> dict[str, Any]:
+    """Return the figures of detectors trained in two folds, beside published weights and peers.
+
+    Args:
+        names: of detectors to train.
+        photos: labelled photos: the two folds, pooled.
+        others: labelled photos that each training sees too.
+        folder: for trainings; what is finished there is not done again.
+        fit: trains networks.
+        config: settings.
+        effort: of the trainings.
+        peers: other programs' detectors.
+    """
+    contestants = []
+    for name in names:
+        options = DETECTORS[name][1](effort=effort)
+        contestants.append(train_folds(name, photos, others, folder / name, options, fit, config))
+    contestants += [replace(known_detector("mtcnn", config), name="mtcnn, published"), *peers]
+    changed = [name for name in conditions() if name != UPRIGHT]
+    figures = {
+        contestant.name: {**judge(contestant, photos, config, changed), "training_seconds": contestant.seconds}
+        for contestant in contestants
+    }
+    for name, speed in photos_per_second(contestants, photos, config).items():
+        figures[name]["photos_per_second"] = speed
+    return {
+        "photos": len(photos.photos),
+        "faces": {
+            str(height): sum(int((heights(photo.boxes) >= height).sum()) for photo in photos.photos)
+            for height in LEAST_HEIGHTS
+        },
+        "detectors": figures,
+    }
+
+
+def study_tuning(
+    photos: Labels, others: Sequence[Labels], folder: Path, fit: Fit, config: Config, effort: float = 1.0
+) -> dict[str, Any]:
+    """Return what fine-tuning MTCNN's published weights on degraded photos does for degraded and for clean ones.
+
+    Arguments are those of `study_detectors`.
+    """
+    options = MtcnnOptions(
+        effort=effort, learning_rate=TUNING_RATE, variation=WORSE, init=load_weights("mtcnn", "mtcnn")
+    )
+    tuned = train_folds("mtcnn", photos, others, folder / "mtcnn-tuned", options, fit, config)
+    published = known_detector("mtcnn", config)
+    return {
+        name: judge(contestant, photos, config, [DEGRADED])
+        for name, contestant in (("published", published), ("fine-tuned", tuned))
+    }
