@@ -11,13 +11,17 @@ import numpy as np
 import safetensors.torch
 
 from facepipe.errors import TrainingError, WrongUsageError
+from facepipe.training.ddfd import DdfdOptions, train_ddfd
 from facepipe.training.labels import Labels
 from facepipe.training.loop import State
 from facepipe.training.mtcnn import MtcnnOptions, train_mtcnn
 from facepipe.training.recipe import Fit, TrainingOptions
 
 Recipe = Callable[[Sequence[Labels], Path, Any, Fit], State]
-DETECTORS: dict[str, tuple[Recipe, type[TrainingOptions]]] = {"mtcnn": (train_mtcnn, MtcnnOptions)}
+DETECTORS: dict[str, tuple[Recipe, type[TrainingOptions]]] = {
+    "mtcnn": (train_mtcnn, MtcnnOptions),
+    "ddfd": (train_ddfd, DdfdOptions),
+}
 
 SETTINGS = "training.json"
 WEIGHTS = "model.safetensors"

@@ -89,6 +89,39 @@ def mtcnn(init: str | None, **options: Any) -> None:
 
 @train.command()
 @click.option(
+    "--width",
+    type=click.FloatRange(0, 4, min_open=True),
+    default=0.25,
+    show_default=True,
+    help="Factor on AlexNet's channels.",
+)
+@click.option(
+    "--crop",
+    type=int,
+    default=97,
+    show_default=True,
+    metavar="PIXELS",
+    help="Side of its window: 97, 113, 129 … or from 195 on 195, 227, 259 …",
+)
+@click.option(
+    "--init",
+    metavar="MODEL|FILE|imagenet",
+    help="Weights to start from: a model's name, a safetensors file, torchvision's AlexNet (imagenet, or a .pth file).",
+)
+@training_options
+def ddfd(width: float, crop: int, init: str | None, **options: Any) -> None:
+    """One AlexNet that finds faces of all poses, from crops that hold a face or none."""
+    from facepipe.models.imagenet import NAME, read_imagenet
+
+    if init is not None and (init == NAME or init.endswith(".pth")):
+        weights: Any = read_imagenet(None if init == NAME else Path(init))
+    else:
+        weights = None if init is None else _weights(init)
+    _train("ddfd", options, width=width, crop=crop, init=weights)
+
+
+@train.command()
+@click.option(
     "--images",
     required=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from facepipe.errors import WeightsError
+from facepipe.models.ddfd_network import DDFDNetwork
 from facepipe.models.inception_resnet_v1 import InceptionResNetV1
 from facepipe.models.mtcnn_networks import ONet, PNet, RNet
 
@@ -33,9 +34,20 @@ def _shapes_of(networks: Callable[[], Mapping[str, nn.Module]]) -> Callable[[Sta
     return shapes
 
 
+def _ddfd_shapes(state: State) -> Shapes:
+    """Return the shapes of DDFD's network in the size that the state's tensors tell, or in its usual one."""
+    with torch.device("meta"):
+        try:
+            network = DDFDNetwork.shaped_like(state)
+        except WeightsError:
+            network = DDFDNetwork()
+        return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+
+
 # Each as a function from a state dict, by which those that come in several sizes know theirs, to its tensors' shapes.
 ARCHITECTURES: dict[str, Callable[[State], Shapes]] = {
     "inception_resnet_v1": _shapes_of(lambda: {"": InceptionResNetV1()}),
+    "ddfd": _ddfd_shapes,
     "mtcnn": _shapes_of(lambda: {"pnet.": PNet(), "rnet.": RNet(), "onet.": ONet()}),
 }
 

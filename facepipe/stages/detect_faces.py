@@ -49,6 +49,10 @@ def load_detector(detect: DetectConfig) -> Detector:
 
 def build_detector(detect: DetectConfig, weights: "Mapping[str, Tensor]") -> Detector:
     """Return the detector that the settings name, with given weights."""
+    if detect.detector == "ddfd":
+        from facepipe.detectors.ddfd import DDFD
+
+        return DDFD(weights, min_face=detect.min_face, min_score=detect.min_score, factor=detect.factor)
     from facepipe.detectors.mtcnn import MTCNN
 
     return MTCNN(weights, min_face=detect.min_face, thresholds=detect.thresholds, factor=detect.factor)
