@@ -22,6 +22,7 @@ COMMANDS = {
     "runs": "facepipe.cli.runs:runs",
     "doctor": "facepipe.cli.doctor:doctor",
     "models": "facepipe.cli.models:models",
+    "detect": "facepipe.cli.detect:detect",
     "train": "facepipe.cli.train:train",
     "eval": "facepipe.cli.evaluate:evaluate",
     "bench": "facepipe.cli.bench:bench",

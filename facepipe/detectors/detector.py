@@ -1,7 +1,7 @@
 """What a detector is and what it returns."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -28,6 +28,23 @@ class Detections:
         return len(self.scores)
 
 
+@dataclass(frozen=True)
+class Step:
+    """One step of what a detector sees on a photo, to be drawn.
+
+    Attributes:
+        title: a line.
+        picture: (H, W, 3) uint8 RGB.
+        boxes: (N, 4) float32 `box_xyxy` in pixels of the picture.
+        points: (M, 2) float32 x, y in pixels of the picture.
+    """
+
+    title: str
+    picture: NDArray[np.uint8]
+    boxes: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 4), np.float32))
+    points: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 2), np.float32))
+
+
 class Detector(Protocol):
     """Finds faces on photos."""
 
@@ -39,3 +56,16 @@ class Detector(Protocol):
             scales: pixels of each image per pixel of its upright photo (1: decoded in full), so that a least face
                 given in pixels of the photo keeps its meaning; none: all 1.
         """
+
+
+class ExplainingDetector(Detector, Protocol):
+    """A detector whose steps can be drawn."""
+
+    def explain(self, image: NDArray[np.uint8]) -> list[Step]:
+        """Return what the detector sees on an image (H, W, 3) uint8 RGB, step by step; the last step is its faces."""
+
+
+def last_step(image: NDArray[np.uint8], detections: Detections) -> Step:
+    """Return the step that shows the faces themselves."""
+    points = np.empty((0, 2), np.float32) if detections.landmarks is None else detections.landmarks.reshape(-1, 2)
+    return Step(f"{len(detections)} faces", image, detections.boxes, points)

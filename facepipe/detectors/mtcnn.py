@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from facepipe.detectors.candidates import Candidates, concatenate
-from facepipe.detectors.detector import Detections
+from facepipe.detectors.detector import Detections, Step, last_step
 from facepipe.detectors.sliding_window import slide_window
 from facepipe.imaging import boxes
 from facepipe.imaging.pyramid import Octaves, pyramid_scales
@@ -101,6 +101,15 @@ class MTCNN:
         faces = self._cascade([Octaves(image) for image in images], scales)
         faces = faces.move().suppress(0.7, over="minimum")
         return [_detections(faces[faces.photo == index], image) for index, image in enumerate(images)]
+
+    def explain(self, image: Image) -> list[Step]:
+        """Return the windows that each of the three networks lets through, then the faces."""
+        steps = [
+            Step(f"{len(box):,} windows after {name}", image, box)
+            for count, name in enumerate(("P-Net", "R-Net", "O-Net"), start=1)
+            for box in self.propose([image], count)
+        ]
+        return [*steps, last_step(image, self.detect([image])[0])]
 
     @torch.inference_mode()
     def propose(self, images: Sequence[Image], networks: int) -> list[NDArray[np.float32]]:

@@ -47,8 +47,8 @@ NETWORKS: dict[str, type[PNet | RNet | ONet]] = {"pnet": PNet, "rnet": RNet, "on
 # Weights of the tasks (section III.A): face classification, bounding-box regression, landmarks.
 TASK_WEIGHTS = {"pnet": (1.0, 0.5, 0.5), "rnet": (1.0, 0.5, 0.5), "onet": (1.0, 0.5, 1.0)}
 # Negatives : positives : part faces = 3 : 1 : 1 (section III.A).
-BATCH = {NEGATIVE: 288, POSITIVE: 96, PART: 96}
-STEPS = {"pnet": 8000, "rnet": 8000, "onet": 5000}
+BATCH = {NEGATIVE: 144, POSITIVE: 48, PART: 48}
+STEPS = {"pnet": 8000, "rnet": 4000, "onet": 2000}  # a step of O-Net takes as long as fifty of P-Net's
 LEARNING_RATE = 2e-3
 FACES = {"pnet": 5_000, "rnet": 3_000, "onet": 3_000}  # each source shows so many, counting repetitions
 MINING_THRESHOLDS = (0.5, 0.5, 0.5)

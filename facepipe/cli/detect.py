@@ -1,0 +1,49 @@
+"""`detect`: the faces on one photo, and how the detector comes to them."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from facepipe.cli.options import common_options, detector_option, print_json
+from facepipe.errors import WrongUsageError
+
+
+@click.command()
+@click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="PHOTO")
+@click.option(
+    "--show",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PNG",
+    help="Draw what the detector sees, step by step.",
+)
+@detector_option
+@common_options
+def detect(photo: Path, show: Path | None, config: Any, as_json: bool) -> None:
+    """Find the faces on a photo, without a library: boxes and landmarks in pixels of the upright photo."""
+    from facepipe.detection_picture import draw_steps, look_at_photo
+
+    seen = look_at_photo(photo, config, with_steps=show is not None)
+    if show is not None:
+        from PIL import Image
+
+        try:
+            Image.fromarray(draw_steps(seen.steps)).save(show)
+        except (OSError, ValueError) as error:
+            raise WrongUsageError(f"{show} can't be written: {error}") from error
+    found = seen.detections
+    landmarks = [None] * len(found) if found.landmarks is None else found.landmarks / seen.scale
+    faces = [
+        {
+            "box": (box / seen.scale).round(2).tolist(),
+            "score": round(float(score), 4),
+            "landmarks": None if points is None else points.round(2).tolist(),
+        }
+        for box, score, points in zip(found.boxes, found.scores, landmarks, strict=True)
+    ]
+    if as_json:
+        print_json({"faces": faces, "picture": None if show is None else str(show)})
+        return
+    for face in faces:
+        click.echo(f"{face['score']:.3f}  " + " ".join(f"{edge:8.1f}" for edge in face["box"]))
+    click.echo(f"{len(faces)} faces" + (f", drawn in {show}" if show else ""))
