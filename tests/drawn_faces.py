@@ -81,7 +81,9 @@ def _draw_face(image: np.ndarray, box: np.ndarray, rng: np.random.Generator) -> 
         cv2.ellipse(face, _whole(eye), _whole((width * 0.11, height * 0.05)), 0, 0, 360, (245, 245, 245), -1)
         cv2.circle(face, _whole(eye), round(height * 0.04), (20, 20, 20), -1)
         brow = (eye[0], eye[1] - height * 0.1)
-        cv2.line(face, _whole((brow[0] - width * 0.1, brow[1])), _whole((brow[0] + width * 0.1, brow[1])), (30, 20, 10), fine)
+        cv2.line(
+            face, _whole((brow[0] - width * 0.1, brow[1])), _whole((brow[0] + width * 0.1, brow[1])), (30, 20, 10), fine
+        )
     cv2.line(face, _whole((nose[0], nose[1] - height * 0.15)), _whole(nose), _whole(skin * 0.7), fine)
     cv2.line(face, _whole(mouth_left), _whole(mouth_right), (150, 40, 50), 2 * fine)
     x0, y0 = box[:2].round().astype(int)

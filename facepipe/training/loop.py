@@ -47,7 +47,8 @@ class Plan:
 
     Attributes:
         steps: batches.
-        learning_rate: its greatest value; it grows over the first `warmup_steps` and falls along a cosine to 0.
+        learning_rate: its greatest value; it grows over the first `warmup_steps`, a tenth of all steps at most, and
+            falls along a cosine to 0.
         weight_decay: AdamW's, on matrices and kernels; biases and slopes have none.
         longest_gradient: longer ones are shortened to this length.
         warmup_steps: see above.
@@ -67,9 +68,10 @@ class Plan:
 
     def rate_at(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
-        if step < self.warmup_steps:
-            return self.learning_rate * (step + 1) / self.warmup_steps
-        share = (step - self.warmup_steps) / max(self.steps - self.warmup_steps, 1)
+        warmup = min(self.warmup_steps, self.steps // 10)
+        if step < warmup:
+            return self.learning_rate * (step + 1) / warmup
+        share = (step - warmup) / max(self.steps - warmup, 1)
         return self.learning_rate * (1 + math.cos(math.pi * share)) / 2
 
 

@@ -15,7 +15,7 @@ from facepipe.errors import TrainingError
 from facepipe.runtime.ray_train import training_workers
 from facepipe.training.loop import Plan, Progress, RaySettings, State, fit
 
-PLAN = Plan(steps=40, learning_rate=0.05, warmup_steps=5, seed=3, report_steps=5, checkpoint_steps=10)
+PLAN = Plan(steps=40, learning_rate=0.05, warmup_steps=4, seed=3, report_steps=5, checkpoint_steps=10)
 
 
 class StoppedError(Exception):
@@ -111,9 +111,10 @@ def test_another_networks_checkpoint_is_refused(tmp_path: Path) -> None:
 
 def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
     rates = [PLAN.rate_at(step) for step in range(PLAN.steps + 1)]
-    assert rates[0] == pytest.approx(0.01)
-    assert max(rates) == rates[5] == pytest.approx(0.05)
-    assert rates[5:] == sorted(rates[5:], reverse=True)
+    assert rates[0] == pytest.approx(0.0125)
+    assert max(rates) == rates[4] == pytest.approx(0.05)
+    assert rates[4:] == sorted(rates[4:], reverse=True)
+    assert Plan(steps=20, learning_rate=1.0).rate_at(1) == 1.0  # a tenth of the steps at most
     assert rates[-1] == pytest.approx(0, abs=1e-12)
 
 

@@ -1,0 +1,132 @@
+"""Detectors are trained through the real program, on drawn faces: killed, resumed, imported, and better than chance."""
+
+import csv
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from facepipe.training.labels import read_labels
+from tests.drawn_faces import Drawn, draw_photos
+from tests.program import PROGRAM, Outcome, environment, facepipe
+
+LEAST_AP = 0.5  # of faces at least 20 px high; windows at random have less than 0.02
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Drawn, Drawn]:
+    """Labelled photos to learn from and to be judged on."""
+    folder = tmp_path_factory.mktemp("drawn")
+    return draw_photos(folder / "train", 60, seed=1), draw_photos(folder / "test", 20, seed=2)
+
+
+def arguments(name: str, labels: Drawn, out: Path, *more: str) -> list[str]:
+    command = ["train", name, "--engine", "local", "--images", str(labels.images), "--boxes", str(labels.boxes)]
+    return [*command, "--landmarks", str(labels.landmarks), "--out", str(out), *more]
+
+
+def judged(name: str, weights: Path, labels: Drawn, home: Path) -> float:
+    """Return the average precision of trained weights, imported and used as a user would."""
+    imported = facepipe("models", "import", weights, "--name", "drawn", FACEPIPE_HOME=str(home))
+    assert imported.code == 0, imported.err
+    command: list[str | Path] = ["eval", "detection", "--json", "--engine", "local", "--images", labels.images, "--boxes", labels.boxes]
+    found = facepipe(*command, "--detector", name, "--set", "detect.model=drawn", FACEPIPE_HOME=str(home))
+    assert found.code == 0, found.err
+    return float(found.json["average_precision"]["20"])
+
+
+def killed_once(command: Sequence[str], moment: Path) -> None:
+    """Run the program and kill it as soon as a file is there."""
+    process = subprocess.Popen([*PROGRAM, *command], env=environment(), stderr=subprocess.DEVNULL)
+    try:
+        while not moment.exists() and process.poll() is None:
+            time.sleep(0.05)
+        assert process.poll() is None, "it ended before it could be killed"
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def test_mtcnn_learns_and_goes_on_after_a_kill(drawn: tuple[Drawn, Drawn], tmp_path: Path) -> None:
+    command = arguments("mtcnn", drawn[0], tmp_path / "out", "--effort", "0.015")
+    killed_once(command, tmp_path / "out" / "rnet" / "samples" / "samples.json")
+    first = (tmp_path / "out" / "pnet" / "model.safetensors").stat()
+    done = facepipe(*command, "--json")
+    assert done.code == 0, done.err
+    assert done.json["faces"] == 120
+    assert "onet: 30 of 30 steps, loss" in done.err
+    assert "samples/s" in done.err
+    assert (tmp_path / "out" / "pnet" / "model.safetensors").stat() == first  # not done again
+    curve = pq.read_table(tmp_path / "out" / "rnet" / "progress.parquet").to_pylist()
+    assert curve[-1]["step"] == 60
+    assert judged("mtcnn", tmp_path / "out" / "model.safetensors", drawn[1], tmp_path / "home") > LEAST_AP
+    other = facepipe(*arguments("mtcnn", drawn[0], tmp_path / "out", "--effort", "0.02"))
+    assert other.code == 2
+    assert "another 'effort'" in other.err
+
+
+def refused(*command: str | Path) -> Outcome:
+    outcome = facepipe(*command)
+    assert outcome.code == 2, outcome.err
+    assert "Traceback" not in outcome.err
+    return outcome
+
+
+def test_labels_that_teach_nothing_are_refused_in_one_sentence(drawn: tuple[Drawn, Drawn], tmp_path: Path) -> None:
+    labels = drawn[0]
+    empty = tmp_path / "empty.csv"
+    empty.write_text("image,x0,y0,x1,y1\n000.png,,,,\n001.png,50,50,20,90\n002.png,500,500,600,600\nno.png,1,1,9,9\n")
+    message = refused(*arguments("mtcnn", labels._replace(boxes=empty), tmp_path / "out")).err
+    assert "holds no face to learn from" in message
+    missing = tmp_path / "missing.csv"
+    missing.write_text("image,x0,y0,x1,y1\nno.png,1,1,9,9\n")
+    assert "none of the 1 photos" in refused(*arguments("mtcnn", labels._replace(boxes=missing), tmp_path / "out")).err
+    command = ["train", "mtcnn", "--images", str(labels.images), "--images", str(labels.images)]
+    assert "each folder needs its own" in refused(*command, "--boxes", str(labels.boxes)).err
+    assert "leave out --engine local" in refused(*arguments("mtcnn", labels, tmp_path / "out", "--workers", "2")).err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_detector_finds_becomes_labels(mtcnn_weights: str, data: Path, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    (images / "below").mkdir(parents=True)
+    for source, name in (("2007_007763.jpg", "below/group.jpg"), ("2008_001009.jpg", "other.jpg")):
+        (images / name).write_bytes((data / "faces68" / "images" / source).read_bytes())
+    Image.new("RGB", (80, 60), (90, 90, 90)).save(images / "plain.png")
+    boxes, points = tmp_path / "boxes.csv", tmp_path / "points.csv"
+    command: list[str | Path] = ["train", "labels", "--engine", "local", "--images", images, "--boxes", boxes, "--landmarks", points]
+    done = facepipe(*command, "--json", "--set", "detect.thresholds=0.5,0.6,0.1")
+    assert done.code == 0, done.err
+    labels = read_labels(images, boxes, points)
+    assert [photo.path.name for photo in labels.photos] == ["group.jpg", "other.jpg", "plain.png"]
+    assert labels.faces == done.json["faces"] >= 8
+    assert sum(len(photo.ignored) for photo in labels.photos) == done.json["ignored"] > 0
+    group = labels.photos[0]
+    inside = (group.landmarks > group.boxes[:, None, :2]) & (group.landmarks < group.boxes[:, None, 2:])
+    assert inside.all()
+    assert len(labels.photos[2].boxes) == 0  # known to be without faces
+    with boxes.open() as file:
+        assert {row["ignore"] for row in csv.DictReader(file)} == {"", "1"}
+
+
+def test_a_photos_faces_are_shown_step_by_step(mtcnn_weights: str, data: Path, tmp_path: Path) -> None:
+    photo = data / "faces68" / "images" / "2007_007763.jpg"
+    done = facepipe("detect", photo, "--show", tmp_path / "steps.png", "--json")
+    assert done.code == 0, done.err
+    faces = done.json["faces"]
+    assert len(faces) >= 7
+    assert faces[0]["score"] > 0.99
+    assert len(faces[0]["landmarks"]) == 5
+    picture = np.asarray(Image.open(tmp_path / "steps.png"))
+    assert picture.shape[1] == 2 * 480 + 8
+    assert (picture == (255, 64, 64)).all(axis=2).sum() > 1000  # boxes are drawn
+    plain = facepipe("detect", photo)
+    assert plain.out.splitlines()[-1] == f"{len(faces)} faces"
+    (tmp_path / "no.jpg").write_text("no photo")
+    assert facepipe("detect", tmp_path / "no.jpg").code == 2
