@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from skimage.feature import hog
 
-from facepipe.detectors.hog.descriptor import BLOCK_LENGTH, DIRECTIONS, cell_histograms, normalised_blocks
+from facepipe.detectors.hog.descriptor import (
+    BLOCK_LENGTH,
+    CLIPPED_AT,
+    DIRECTIONS,
+    LEAST_NORM,
+    SIGNED_DIRECTIONS,
+    cell_histograms,
+    normalised_blocks,
+)
 
 
 @pytest.fixture(params=[(64, 48), (61, 50)], ids=str)
@@ -37,19 +45,40 @@ def test_blocks_are_those_of_scikit_image(grey: np.ndarray, cell: int) -> None:
     assert np.abs(ours - theirs.reshape(*theirs.shape[:2], -1)).mean() < 2e-3
 
 
-def test_shared_votes_pixel_by_pixel(grey: np.ndarray) -> None:
-    cell = 5
+@pytest.mark.parametrize("signed", [False, True])
+def test_shared_votes_pixel_by_pixel(grey: np.ndarray, signed: bool) -> None:
+    cell, directions = 5, SIGNED_DIRECTIONS if signed else DIRECTIONS
     root = np.sqrt(grey.astype(np.float64))
-    slow = np.zeros((grey.shape[0] // cell, grey.shape[1] // cell, DIRECTIONS))
+    slow = np.zeros((grey.shape[0] // cell, grey.shape[1] // cell, directions))
     for row in range(slow.shape[0] * cell):
         for column in range(slow.shape[1] * cell):
             down = root[row + 1, column] - root[row - 1, column] if 0 < row < grey.shape[0] - 1 else 0
             right = root[row, column + 1] - root[row, column - 1] if 0 < column < grey.shape[1] - 1 else 0
-            place = np.degrees(np.arctan2(down, right)) % 180 / 20 - 0.5
+            place = np.degrees(np.arctan2(down, right)) % (20 * directions) / 20 - 0.5
             for direction in (int(np.floor(place)), int(np.floor(place)) + 1):
                 vote = np.hypot(down, right) * (1 - abs(place - direction))
-                slow[row // cell, column // cell, direction % DIRECTIONS] += vote / cell**2
-    assert np.allclose(cell_histograms(grey, cell), slow, atol=2e-2)
+                slow[row // cell, column // cell, direction % directions] += vote / cell**2
+    assert np.allclose(cell_histograms(grey, cell, signed=signed), slow, atol=2e-2)
+
+
+def test_a_direction_of_exactly_a_full_turn_is_the_first() -> None:
+    rising = np.tile(np.arange(0, 240, 12, dtype=np.uint8), (20, 1))  # brighter to the right, by no angle at all
+    histogram = cell_histograms(rising, 4, shared=False, signed=True)
+    assert (histogram[1:-1, 1:-1].argmax(axis=2) == 0).all()
+    falling = cell_histograms(np.ascontiguousarray(rising[:, ::-1]), 4, shared=False, signed=True)
+    assert (falling[1:-1, 1:-1].argmax(axis=2) == DIRECTIONS).all()
+
+
+def test_blocks_one_by_one(grey: np.ndarray) -> None:
+    cells = cell_histograms(grey, 5, signed=True)
+    blocks = normalised_blocks(cells)
+    assert blocks.shape == (cells.shape[0] - 1, cells.shape[1] - 1, 4 * SIGNED_DIRECTIONS)
+    for row in range(blocks.shape[0]):
+        for column in range(blocks.shape[1]):
+            slow = cells[row : row + 2, column : column + 2].ravel().astype(np.float64)
+            slow = np.minimum(slow / np.sqrt((slow**2).sum() + LEAST_NORM**2), CLIPPED_AT)
+            slow /= np.sqrt((slow**2).sum() + LEAST_NORM**2)
+            assert np.allclose(blocks[row, column], slow, atol=1e-5)
 
 
 def test_sizes_and_flat_pictures() -> None:
