@@ -12,6 +12,7 @@ import safetensors.torch
 
 from facepipe.errors import TrainingError, WrongUsageError
 from facepipe.training.ddfd import DdfdOptions, train_ddfd
+from facepipe.training.faceness import FacenessOptions, train_faceness
 from facepipe.training.labels import Labels
 from facepipe.training.loop import State
 from facepipe.training.mtcnn import MtcnnOptions, train_mtcnn
@@ -21,6 +22,7 @@ Recipe = Callable[[Sequence[Labels], Path, Any, Fit], State]
 DETECTORS: dict[str, tuple[Recipe, type[TrainingOptions]]] = {
     "mtcnn": (train_mtcnn, MtcnnOptions),
     "ddfd": (train_ddfd, DdfdOptions),
+    "faceness": (train_faceness, FacenessOptions),
 }
 
 SETTINGS = "training.json"

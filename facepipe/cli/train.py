@@ -122,6 +122,19 @@ def ddfd(width: float, crop: int, init: str | None, **options: Any) -> None:
 
 @train.command()
 @click.option(
+    "--attributes",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="CelebA's list_attr_celeba.txt: parts of faces on photos that it names learn their attributes, too.",
+)
+@training_options
+def faceness(attributes: Path | None, **options: Any) -> None:
+    """A network for each part of a face, how parts are arranged, and a network that decides."""
+    _train("faceness", options, attributes=None if attributes is None else str(attributes))
+
+
+@train.command()
+@click.option(
     "--images",
     required=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),

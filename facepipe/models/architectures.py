@@ -7,6 +7,7 @@ from torch import nn
 
 from facepipe.errors import WeightsError
 from facepipe.models.ddfd_network import DDFDNetwork
+from facepipe.models.faceness_networks import ARRANGEMENT_SHAPES, faceness_networks
 from facepipe.models.inception_resnet_v1 import InceptionResNetV1
 from facepipe.models.mtcnn_networks import ONet, PNet, RNet
 
@@ -44,10 +45,16 @@ def _ddfd_shapes(state: State) -> Shapes:
         return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
 
+def _faceness_shapes(state: State) -> Shapes:
+    """Return the shapes of faceness's tensors; a part's network may know any number of attributes."""
+    return {**_shapes_of(lambda: faceness_networks(state))(state), **ARRANGEMENT_SHAPES}
+
+
 # Each as a function from a state dict, by which those that come in several sizes know theirs, to its tensors' shapes.
 ARCHITECTURES: dict[str, Callable[[State], Shapes]] = {
     "inception_resnet_v1": _shapes_of(lambda: {"": InceptionResNetV1()}),
     "ddfd": _ddfd_shapes,
+    "faceness": _faceness_shapes,
     "mtcnn": _shapes_of(lambda: {"pnet.": PNet(), "rnet.": RNet(), "onet.": ONet()}),
 }
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -19,10 +20,12 @@ class Pass:
     Attributes:
         photo: varied.
         rng: of this photo in this pass.
+        path: of the photo's file.
     """
 
     photo: FacesOnPhoto
     rng: np.random.Generator
+    path: Path
 
 
 def passes_over(
@@ -49,8 +52,8 @@ def passes_over(
     shown = 0
     for source, labels in enumerate(sources):
         for number in range(min(max(1, round(faces / labels.faces)), most_passes)):
-            for _, photo, rng in varied_photos(labels.photos, variation, hash_seed(seed, source, number)):
-                yield Pass(photo, rng)
+            for index, photo, rng in varied_photos(labels.photos, variation, hash_seed(seed, source, number)):
+                yield Pass(photo, rng, labels.photos[index].path)
                 shown += 1
                 if on_photos is not None and shown % 16 == 0:
                     on_photos(shown)
