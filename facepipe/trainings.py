@@ -13,6 +13,7 @@ import safetensors.torch
 from facepipe.errors import TrainingError, WrongUsageError
 from facepipe.training.ddfd import DdfdOptions, train_ddfd
 from facepipe.training.faceness import FacenessOptions, train_faceness
+from facepipe.training.hog import HogOptions, train_hog
 from facepipe.training.labels import Labels
 from facepipe.training.loop import State
 from facepipe.training.mtcnn import MtcnnOptions, train_mtcnn
@@ -23,6 +24,7 @@ DETECTORS: dict[str, tuple[Recipe, type[TrainingOptions]]] = {
     "mtcnn": (train_mtcnn, MtcnnOptions),
     "ddfd": (train_ddfd, DdfdOptions),
     "faceness": (train_faceness, FacenessOptions),
+    "hog": (train_hog, HogOptions),
 }
 
 SETTINGS = "training.json"

@@ -134,6 +134,18 @@ def faceness(attributes: Path | None, **options: Any) -> None:
 
 
 @train.command()
+@click.option("--words", type=click.IntRange(2, 65_536), default=256, show_default=True, help="Of the codebook.")
+@click.option("--cell", type=click.IntRange(2), default=5, show_default=True, metavar="PIXELS", help="Side of a cell.")
+@click.option("--rounds", type=click.IntRange(0, 5), default=3, show_default=True, help="Of hard background.")
+@training_options
+def hog(words: int, cell: int, rounds: int, **options: Any) -> None:
+    """A codebook of oriented gradients and a linear classifier of windows by their words; in this process, always."""
+    if options["workers"] > 1:
+        raise WrongUsageError("hog is trained in one process: leave out --workers")
+    _train("hog", {**options, "engine": "local"}, words=words, cell=cell, rounds=rounds)
+
+
+@train.command()
 @click.option(
     "--images",
     required=True,

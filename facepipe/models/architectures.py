@@ -50,11 +50,27 @@ def _faceness_shapes(state: State) -> Shapes:
     return {**_shapes_of(lambda: faceness_networks(state))(state), **ARRANGEMENT_SHAPES}
 
 
+def _hog_shapes(state: State) -> Shapes:
+    """Return the shapes of `detectors.hog.model.HogModel`'s tensors; there may be any number of words and places."""
+    words, length = state["codebook"].shape if "codebook" in state and state["codebook"].ndim == 2 else (256, 72)
+    places = state["tables"].shape[0] if "tables" in state and state["tables"].ndim else 9
+    return {
+        "cell": (1,),
+        "codebook": (words, length),
+        "tables": (places, places, words),
+        "bias": (1,),
+        "box_mean": (4,),
+        "box_tables": (places, places, words, 4),
+        "calibration": (2,),
+    }
+
+
 # Each as a function from a state dict, by which those that come in several sizes know theirs, to its tensors' shapes.
 ARCHITECTURES: dict[str, Callable[[State], Shapes]] = {
     "inception_resnet_v1": _shapes_of(lambda: {"": InceptionResNetV1()}),
     "ddfd": _ddfd_shapes,
     "faceness": _faceness_shapes,
+    "hog": _hog_shapes,
     "mtcnn": _shapes_of(lambda: {"pnet.": PNet(), "rnet.": RNet(), "onet.": ONet()}),
 }
 

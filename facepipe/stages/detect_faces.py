@@ -57,6 +57,10 @@ def build_detector(detect: DetectConfig, weights: "Mapping[str, Tensor]") -> Det
         from facepipe.detectors.faceness import Faceness
 
         return Faceness(weights, min_face=detect.min_face, min_score=detect.min_score, factor=detect.factor)
+    if detect.detector == "hog":
+        from facepipe.detectors.hog.detector import HOG
+
+        return HOG(weights, min_face=detect.min_face, min_score=detect.min_score, factor=detect.factor)
     from facepipe.detectors.mtcnn import MTCNN
 
     return MTCNN(weights, min_face=detect.min_face, thresholds=detect.thresholds, factor=detect.factor)

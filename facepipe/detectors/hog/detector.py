@@ -1,0 +1,92 @@
+"""Faces by histograms of oriented gradients and a bag of features.
+
+Source: Cerna, Cámara-Chávez and Menotti, "Face Detection: Histogram of Oriented Gradients and Bag of Feature Method",
+IPCV 2013: blocks of oriented gradients (Dalal and Triggs 2005) become words of a codebook, a window slid over the photo
+at many scales is described by histograms of its words, a linear support vector machine judges it, and of windows that
+overlap the best is kept.
+
+Departs from the paper: a spatial bin for each block (`word_tables`); the window's words also tell where in it the face
+lies; scores are calibrated on photos that the classifier didn't learn from.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from facepipe.detectors.detector import Detections
+from facepipe.detectors.hog.model import HogModel
+from facepipe.detectors.hog.search import find_windows, place_faces
+from facepipe.imaging import boxes
+
+Image = NDArray[np.uint8]
+
+FINEST_FACTOR = 0.84  # a window's tolerance: with larger steps between scales, faces between them are missed
+MOST_WINDOWS = 2000  # of a level, and of a photo, the best, are looked at further
+MERGE_OVERLAP = 0.3  # IoU of boxes from which on the weaker one is suppressed
+
+
+class HOG:
+    """Finds faces, on the processor.
+
+    Attributes:
+        min_face: least height of a face, in pixels of the upright photo.
+        min_score: least score of a detection.
+        factor: ratio between neighbouring scales of the image pyramid.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, Tensor],
+        *,
+        min_face: float = 20.0,
+        min_score: float = 0.1,
+        factor: float = 0.709,
+        device: str | torch.device | None = None,
+    ) -> None:
+        """Take over the weights.
+
+        Args:
+            weights: `HogModel`'s state dict.
+            min_face: in pixels.
+            min_score: 0 to 1.
+            factor: between 0 and 1; one below FINEST_FACTOR is taken for that.
+            device: doesn't matter: all is done on the processor.
+        """
+        self.min_face, self.min_score = min_face, min_score
+        self.factor = max(factor, FINEST_FACTOR)
+        self._model = HogModel.from_state(weights)
+
+    def detect(self, images: Sequence[Image], scales: Sequence[float] | None = None) -> list[Detections]:
+        """Return the faces of each image, by descending score; landmarks are None.
+
+        Each image is looked at by itself, level by level, a few rows at once. Beside the image itself a grey copy of it
+        is held, enlarged by up to twice each way where faces are smaller than the window's.
+
+        Args:
+            images: (H, W, 3) uint8 RGB, upright; one that is smaller than the least face has no faces.
+            scales: pixels of each image per pixel of its upright photo, none: all 1. `min_face` counts in pixels of
+                the photo.
+        """
+        return [
+            self._detect(image, self.min_face * scale)
+            for image, scale in zip(images, [1.0] * len(images) if scales is None else scales, strict=True)
+        ]
+
+    def _detect(self, image: Image, min_face: float) -> Detections:
+        found = find_windows(
+            image,
+            self._model,
+            least_margin=self._model.margin(self.min_score),
+            most=MOST_WINDOWS,
+            min_face=min_face,
+            factor=self.factor,
+        )
+        box = place_faces(found.window, found.words, self._model)
+        kept = boxes.nms(box, found.margin, MERGE_OVERLAP)
+        height, width = image.shape[:2]
+        clipped = boxes.clip(box[kept], width, height)
+        seen = boxes.area(clipped) > 0
+        return Detections(clipped[seen], self._model.score(found.margin[kept][seen]), None)
