@@ -30,7 +30,7 @@ Image = NDArray[np.uint8]
 SCALES_PER_OCTAVE = 3  # at least
 MOST_ENLARGED = 4.0  # a photo is never enlarged more: it would show no more, and memory has its limits
 MOST_WINDOWS = 10_000  # of a photo are merged, the best; a trained network lets far fewer pass
-MERGE_OVERLAP = 0.3  # IoU of boxes from which on they are of one face
+MERGE_OVERLAP = 0.4  # IoU of boxes from which on they are of one face
 # Pixels that go through the network at once; bands of rows overlap by almost a window, so they must not be narrow.
 _PIXELS_AT_ONCE = {"cpu": 1 << 21, "cuda": 1 << 24}
 

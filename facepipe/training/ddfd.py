@@ -3,7 +3,8 @@
 Source: Farfade, Saberian and Li 2015, "Multi-view Face Detection Using Deep Convolutional Neural Networks", section 3:
 AlexNet fine-tuned on crops, batches of 128 with 32 faces, mirrored at random; neither poses nor landmarks are known.
 
-Departs from the paper: trained from random weights unless others are given; AdamW; photos are turned, which stands for
+Departs from the paper: trained from random weights unless others are given, then with batch
+normalisation, which the weights take up afterwards; AdamW; photos are turned, which stands for
 the paper's many photos of faces in all poses; rounds with mistaken crops as half of each batch's background follow
 the first one; some photos are held out and calibrate scores.
 """
@@ -33,6 +34,7 @@ from facepipe.training.ddfd_samples import (
     crops_near_and_far,
     crops_taken_for_faces,
     hold_out,
+    ignore_small_faces,
     mean_face_box,
 )
 from facepipe.training.labels import LabelledPhoto, Labels
@@ -46,7 +48,7 @@ from facepipe.training.windows import targets
 
 FACES_A_BATCH, OTHERS_A_BATCH = 32, 96  # section 3
 MISTAKEN_A_BATCH = 48  # of the others, once there are such
-STEPS = (700, 400, 400)  # of each round
+STEPS = (1200, 700, 700)  # of each round
 LEARNING_RATES = (2e-3, 1e-3, 1e-3)
 WEIGHT_DECAY = 1e-2
 FACES = 6000  # each source shows so many in the first round, counting repetitions
@@ -125,6 +127,7 @@ def train_ddfd(sources: Sequence[Labels], folder: Path, options: DdfdOptions, fi
         fit: trains one network.
     """
     learned_from, held_out = hold_out(sources)
+    learned_from = [ignore_small_faces(labels) for labels in learned_from]
     state = _first_weights(options)
     normalised = state is None
     plain: State = {}

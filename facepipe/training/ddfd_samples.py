@@ -102,6 +102,20 @@ def mean_face_box(offsets: Floats) -> Floats:
     return np.asarray(square_box + offsets.mean(axis=0) * FACE_SHARE, np.float32)
 
 
+def ignore_small_faces(labels: Labels) -> Labels:
+    """Return labels whose faces lower than LEAST_FACE are ignored regions, so that they count as faces of no source.
+
+    Where none would be left, all stay as they are.
+    """
+    photos = []
+    for photo in labels.photos:
+        large = _height(photo.boxes) >= LEAST_FACE
+        ignored = np.concatenate([photo.ignored, photo.boxes[~large]])
+        photos.append(replace(photo, boxes=photo.boxes[large], landmarks=photo.landmarks[large], ignored=ignored))
+    fewer = Labels(photos, labels.left_out)
+    return fewer if fewer.faces else labels
+
+
 def hold_out(sources: Sequence[Labels]) -> tuple[list[Labels], list[list[LabelledPhoto]]]:
     """Return the sources to learn from, and of each the photos that are held out, one in HELD_OUT_OF by their order.
 

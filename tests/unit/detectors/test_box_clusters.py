@@ -49,7 +49,7 @@ def test_both_say_what_plain_loops_say(seed: int, threshold: float) -> None:
 
 def test_the_mean_leaves_out_weak_boxes_and_is_weighted() -> None:
     boxes = np.array([[0, 0, 10, 10], [2, 0, 12, 10], [0, 4, 10, 14], [50, 50, 60, 60]], float)
-    merged = nms_avg(boxes, np.array([1.0, 0.95, 0.5, 0.3]), 0.3)
+    merged = nms_avg(boxes, np.array([1.0, 0.95, 0.4, 0.3]), 0.3)
     assert merged.box[0] == pytest.approx([1.9 / 1.95, 0, 10 + 1.9 / 1.95, 10])
     assert merged.box[1] == pytest.approx(boxes[3])
     assert merged.score == pytest.approx([1.0, 0.3])

@@ -23,6 +23,7 @@ from facepipe.training.ddfd_samples import (
     coarsened,
     crops_taken_for_faces,
     hold_out,
+    ignore_small_faces,
     mean_face_box,
     samples_of,
     square_of_equal_area,
@@ -159,6 +160,18 @@ def test_one_photo_in_eight_is_held_out_unless_too_few_would_be_left(labels: Lab
     assert not {photo.path for photo in kept[0].photos} & {photo.path for photo in held[0]}
     lone = Labels([*labels.photos[:0], *(p for p in labels.photos[4:5])], {})
     assert hold_out([lone])[1] == [[]]
+
+
+def test_small_faces_are_ignored_and_do_not_count(labels: Labels) -> None:
+    first = labels.photos[0]
+    boxes = np.array([[0, 0, 9, 10], [20, 20, 40, 44]], np.float32)
+    mixed = Labels([LabelledPhoto(first.path, boxes, first.landmarks, boxes[:0])], {})
+    kept = ignore_small_faces(mixed)
+    assert kept.photos[0].boxes.tolist() == [[20, 20, 40, 44]]
+    assert kept.photos[0].ignored.tolist() == [[0, 0, 9, 10]]
+    assert kept.faces == 1
+    only_small = Labels([LabelledPhoto(first.path, boxes[:1], first.landmarks[:1], boxes[:0])], {})
+    assert ignore_small_faces(only_small) is only_small
 
 
 def task(folder: Path) -> DdfdTask:
