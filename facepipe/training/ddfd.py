@@ -193,13 +193,13 @@ def _first_weights(options: DdfdOptions) -> State | None:
     """Return the weights to start from; None: at random.
 
     Raises:
-        WrongUsageError: they are of a network of another size.
+        WrongUsageError: they are of a network of another size, or there is none of this width and crop.
         WeightsError: they are no AlexNet's of this width.
     """
-    if options.init is None:
-        return None
     torch.manual_seed(options.seed)
     network = DDFDNetwork(options.width, options.crop)
+    if options.init is None:
+        return None
     if "face_box" not in options.init:
         load_imagenet(network, options.init)
         return network.state_dict()

@@ -206,3 +206,6 @@ def test_weights_of_another_size_are_no_start(labels: Labels, tmp_path: Path) ->
     options = DdfdOptions(width=0.1, init=DDFDNetwork(0.15).state_dict())
     with pytest.raises(WrongUsageError, match="--width"):
         train_ddfd([labels], tmp_path, options, Fit())
+    with pytest.raises(WrongUsageError, match="97, 113, 129"):
+        train_ddfd([labels], tmp_path, DdfdOptions(crop=98), Fit())
+    assert not list(tmp_path.iterdir()), "refused before anything is done"
