@@ -18,9 +18,9 @@ Floats = NDArray[np.float32]
 Words = NDArray[np.intp]
 
 DESCRIPTOR_LENGTH = BLOCK * BLOCK * SIGNED_DIRECTIONS
-# Rows of blocks described and compared at once: their distances to all words stay in the processor's cache, twice as
+# Blocks described and compared at once, by rows: their distances to all words stay in the processor's cache, twice as
 # fast as a whole picture.
-_BLOCK_ROWS = 6
+_BLOCKS_AT_ONCE = 1024
 _BAND_ROWS = 60  # rows of cells made at once, which bounds memory on large pictures
 
 
@@ -71,11 +71,12 @@ def picture_words(grey: Grey, cell: int, codebook: Codebook) -> Words:
     """
     rows, columns = grey.shape[0] // cell, grey.shape[1] // cell
     words = np.zeros((max(rows - BLOCK + 1, 0), max(columns - BLOCK + 1, 0)), np.intp)
+    step = max(1, _BLOCKS_AT_ONCE // max(columns, 1))
     for top in range(0, len(words), _BAND_ROWS):
         count = min(_BAND_ROWS, len(words) - top)
         cells = _band_of_cells(grey, cell, top, count + BLOCK - 1)
-        for row in range(0, count, _BLOCK_ROWS):
-            few = slice(row, min(row + _BLOCK_ROWS, count) + BLOCK - 1)
+        for row in range(0, count, step):
+            few = slice(row, min(row + step, count) + BLOCK - 1)
             words[top + row : top + few.stop - BLOCK + 1] = codebook.assign(normalised_blocks(cells[few]))
     return words
 

@@ -2,11 +2,12 @@
 
 Source: Cerna, Cámara-Chávez and Menotti, "Face Detection: Histogram of Oriented Gradients and Bag of Feature Method",
 IPCV 2013: blocks of oriented gradients (Dalal and Triggs 2005) become words of a codebook, a window slid over the photo
-at many scales is described by histograms of its words, a linear support vector machine judges it, and of windows that
-overlap the best is kept.
+at many scales is described by histograms of its words, a linear support vector machine judges it, and windows that
+overlap become one face.
 
 Departs from the paper: a spatial bin for each block (`word_tables`); the window's words also tell where in it the face
-lies; scores are calibrated on photos that the classifier didn't learn from.
+lies; all windows on a face add to its score (`merging`), which is calibrated on photos that the classifier didn't learn
+from.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from facepipe.detectors.detector import Detections
+from facepipe.detectors.hog.merging import merge_boxes
 from facepipe.detectors.hog.model import HogModel
 from facepipe.detectors.hog.search import find_windows, place_faces
 from facepipe.imaging import boxes
@@ -25,7 +27,7 @@ Image = NDArray[np.uint8]
 
 FINEST_FACTOR = 0.84  # a window's tolerance: with larger steps between scales, faces between them are missed
 MOST_WINDOWS = 2000  # of a level, and of a photo, the best, are looked at further
-MERGE_OVERLAP = 0.3  # IoU of boxes from which on the weaker one is suppressed
+LEAST_MARGIN = -1.0  # of windows that add to a face: farther away lie those that the classifier is sure of
 
 
 class HOG:
@@ -77,16 +79,11 @@ class HOG:
 
     def _detect(self, image: Image, min_face: float) -> Detections:
         found = find_windows(
-            image,
-            self._model,
-            least_margin=self._model.margin(self.min_score),
-            most=MOST_WINDOWS,
-            min_face=min_face,
-            factor=self.factor,
+            image, self._model, least_margin=LEAST_MARGIN, most=MOST_WINDOWS, min_face=min_face, factor=self.factor
         )
-        box = place_faces(found.window, found.words, self._model)
-        kept = boxes.nms(box, found.margin, MERGE_OVERLAP)
+        faces = merge_boxes(place_faces(found.window, found.words, self._model), found.margin)
+        score = self._model.score(faces.margin)
         height, width = image.shape[:2]
-        clipped = boxes.clip(box[kept], width, height)
-        seen = boxes.area(clipped) > 0
-        return Detections(clipped[seen], self._model.score(found.margin[kept][seen]), None)
+        clipped = boxes.clip(faces.box, width, height)
+        kept = (boxes.area(clipped) > 0) & (score >= self.min_score)
+        return Detections(clipped[kept], score[kept], None)

@@ -87,9 +87,3 @@ class HogModel:
         """Return scores, 0 to 1, of margins."""
         logit = self.slope * np.asarray(margin, np.float64) + self.intercept
         return (1 / (1 + np.exp(-np.clip(logit, -60, 60)))).astype(np.float32)
-
-    def margin(self, score: float) -> float:
-        """Return the margin of a score, which is the least margin for a score of 0."""
-        if score <= 0:
-            return -float("inf")
-        return (float(np.log(score / (1 - score))) - self.intercept) / self.slope

@@ -30,7 +30,7 @@ def test_few_rows_at_a_time_see_what_the_whole_picture_shows(
 ) -> None:
     grey = noisy(*size)
     monkeypatch.setattr(module, "_BAND_ROWS", 3)
-    monkeypatch.setattr(module, "_BLOCK_ROWS", 2)
+    monkeypatch.setattr(module, "_BLOCKS_AT_ONCE", 20)
     assert (picture_words(grey, 5, book) == book.assign(picture_blocks(grey, 5))).all()
 
 

@@ -30,9 +30,8 @@ def test_half_precision_keeps_the_cell_and_nearly_all_else() -> None:
     assert np.abs(half.codebook.words - model.codebook.words).max() < 1e-3
 
 
-def test_scores_and_margins_are_each_others_inverse() -> None:
+def test_scores_are_logistic_in_the_margin() -> None:
     model = replace(one_face_model(), slope=1.7, intercept=-0.4)
-    for score in (0.05, 0.5, 0.9):
-        assert model.score(np.array([model.margin(score)]))[0] == pytest.approx(score)
-    assert model.margin(0.0) == -np.inf
+    margin = np.array([-2.0, 0.0, 0.3, 5.0])
+    assert model.score(margin) == pytest.approx(1 / (1 + np.exp(0.4 - 1.7 * margin)))
     assert model.score(np.array([-1e6, 1e6])).tolist() == pytest.approx([0, 1])
