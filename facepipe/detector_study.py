@@ -229,6 +229,7 @@ def study_detectors(
     *,
     effort: float = 1.0,
     peers: Sequence[Contestant] = (),
+    unseen: Labels | None = None,
 ) -> dict[str, Any]:
     """Return the figures of detectors trained in two folds, beside published weights and peers.
 
@@ -241,6 +242,7 @@ def study_detectors(
         config: settings.
         effort: of the trainings.
         peers: other programs' detectors.
+        unseen: labelled photos that no training sees.
     """
     contestants = []
     for name in names:
@@ -252,6 +254,9 @@ def study_detectors(
         contestant.name: {**judge(contestant, photos, config, changed), "training_seconds": contestant.seconds}
         for contestant in contestants
     }
+    if unseen is not None:
+        for contestant in contestants:
+            figures[contestant.name]["unseen"] = judge(contestant, unseen, config)
     for name, speed in photos_per_second(contestants, photos, config).items():
         figures[name]["photos_per_second"] = speed
     return {

@@ -56,6 +56,13 @@ def detection(images: Path, boxes: Path, **options: Any) -> None:
 @click.option("--other-boxes", multiple=True, type=click.Path(exists=True, path_type=Path), metavar="CSV")
 @click.option("--other-landmarks", multiple=True, type=click.Path(path_type=Path), metavar="CSV")
 @click.option(
+    "--unseen-images",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Photos that no training sees, judged as well, with --unseen-boxes.",
+)
+@click.option("--unseen-boxes", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="CSV")
+@click.option(
     "--out",
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
@@ -76,15 +83,20 @@ def detectors(names: tuple[str, ...], tuning: bool, **options: Any) -> None:
     from facepipe.cli.train import open_fit, read_sources
     from facepipe.detector_study import study_detectors, study_tuning
 
+    if (options["unseen_images"] is None) != (options["unseen_boxes"] is None):
+        raise WrongUsageError("--unseen-images and --unseen-boxes go together: give both or neither")
     (photos,) = read_sources([options["images"]], [options["boxes"]], [])
     others = read_sources(options["other_images"], options["other_boxes"], options["other_landmarks"])
+    unseen = None
+    if options["unseen_images"]:
+        (unseen,) = read_sources([options["unseen_images"]], [options["unseen_boxes"]], [])
     with open_fit(options["engine"], options["address"], workers=1) as fit:
         common = (photos, others, options["out"], fit, options["config"])
         if tuning:
             _show(study_tuning(*common, effort=options["effort"]), options["as_json"])
             return
         peers = _peer_detectors() if options["peers"] else []
-        figures = study_detectors(names or DETECTORS, *common, effort=options["effort"], peers=peers)
+        figures = study_detectors(names or DETECTORS, *common, effort=options["effort"], peers=peers, unseen=unseen)
     if options["as_json"]:
         print_json(figures)
     else:
