@@ -1,5 +1,6 @@
 """What `eval detectors` measured, as tables."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -10,10 +11,10 @@ def print_detector_tables(figures: dict[str, Any]) -> None:
     faces = ", ".join(f"{count} at least {height} px" for height, count in figures["faces"].items())
     click.echo(f"{figures['photos']} photos; faces: {faces}")
     heights = list(figures["faces"])
-    click.echo(f"\n{'average precision':20}" + "".join(f"{height + ' px':>22}" for height in heights))
-    for name, one in figures["detectors"].items():
-        cells = (_with_interval(one["average_precision"][height], one["interval"][height]) for height in heights)
-        click.echo(f"{name:20}" + "".join(f"{cell:>22}" for cell in cells))
+    _print_precision("average precision", heights, figures["detectors"])
+    _print_precision(
+        "on unseen photos", heights, {name: one.get("unseen") for name, one in figures["detectors"].items()}
+    )
     changed = [
         key for key in next(iter(figures["detectors"].values())) if key.startswith(("turned", "covered", "degr"))
     ]
@@ -27,6 +28,17 @@ def print_detector_tables(figures: dict[str, Any]) -> None:
     for name, one in figures["detectors"].items():
         seconds = ", ".join(f"{value:,.0f}" for value in one["training_seconds"])
         click.echo(f"{name:20}{one['photos_per_second']:12.1f}{seconds:>24}")
+
+
+def _print_precision(title: str, heights: Sequence[str], detectors: Mapping[str, Any]) -> None:
+    """Print average precision with its interval, for those that were judged."""
+    judged = {name: one for name, one in detectors.items() if one is not None}
+    if not judged:
+        return
+    click.echo(f"\n{title:20}" + "".join(f"{height + ' px':>22}" for height in heights))
+    for name, one in judged.items():
+        cells = (_with_interval(one["average_precision"][height], one["interval"][height]) for height in heights)
+        click.echo(f"{name:20}" + "".join(f"{cell:>22}" for cell in cells))
 
 
 def _with_interval(value: float, interval: tuple[float, float]) -> str:
