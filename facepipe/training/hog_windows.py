@@ -134,9 +134,14 @@ def window_picture(
 
 def words_of_pictures(pictures: Grey, cell: int, codebook: Codebook) -> Words:
     """Return the words of framed pictures of windows (`FaceWindows`), (N, P * P)."""
-    blocks = pictures.shape[1] // cell - 3
-    words = [picture_words(picture, cell, codebook)[1:-1, 1:-1].ravel() for picture in pictures]
-    return np.stack(words) if words else np.empty((0, blocks * blocks), np.intp)
+    count, size = pictures.shape[:2]
+    cells = size // cell
+    # All in one column, which is faster: what reaches across two pictures are blocks of their frames alone.
+    column = picture_words(pictures.reshape(count * size, size), cell, codebook)
+    words = np.zeros((count * cells, cells - 1), np.intp)
+    words[: len(column)] = column
+    inner = words.reshape(count, cells, cells - 1)[:, 1:-2, 1:-1]  # (N, P, P)
+    return inner.reshape(count, (cells - 3) ** 2)
 
 
 def background_anywhere(photo: FacesOnPhoto, model: HogModel, a_level: int, rng: np.random.Generator) -> Words:
