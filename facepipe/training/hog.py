@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from facepipe.detectors.hog.model import HogModel
+from facepipe.detectors.hog.search import shows_enough
 from facepipe.errors import WrongUsageError
 from facepipe.training.hog_calibration import calibration
 from facepipe.training.hog_classifier import train_classifier, train_places
@@ -50,11 +51,13 @@ def train_hog(sources: Sequence[Labels], folder: Path, options: HogOptions, fit:
     faces = Samples(folder / "faces")
     if not faces.exists():
         collect_faces(sources, faces, codebook, options, fit)
-    rows = faces.arrays()
+    blocks = CELLS - 1
+    nothing = np.zeros((blocks, blocks, options.words), np.float32)
+    model = HogModel(options.cell, codebook, nothing, 0.0, np.zeros(4, np.float32), np.stack([nothing] * 4, axis=3))
+    rows = _of_use(faces.arrays(), model)
     fit.say("learning where faces lie in windows")
     mean, tables = train_places(rows["words"], rows["places"], options.words)
-    blocks = CELLS - 1
-    model = HogModel(options.cell, codebook, np.zeros((blocks, blocks, options.words), np.float32), 0.0, mean, tables)
+    model = replace(model, box_mean=mean, box_tables=tables)
     background: list[Samples] = []
     for number in range(options.rounds + 1):
         samples = Samples(folder / f"background{number}")
@@ -66,6 +69,12 @@ def train_hog(sources: Sequence[Labels], folder: Path, options: HogOptions, fit:
     fit.say("calibrating scores on photos that were held out")
     slope, intercept = calibration(sources, _classified(model, rows, background, without_held_out=True))
     return replace(model, slope=slope, intercept=intercept).to_state()
+
+
+def _of_use(faces: Arrays, model: HogModel) -> Arrays:
+    """Return windows of faces without those on which hardly anything is to be seen."""
+    seen = shows_enough(faces["words"], model)
+    return {name: values[seen] for name, values in faces.items()}
 
 
 def _classified(

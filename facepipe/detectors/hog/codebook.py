@@ -18,6 +18,7 @@ Floats = NDArray[np.float32]
 Words = NDArray[np.intp]
 
 DESCRIPTOR_LENGTH = BLOCK * BLOCK * SIGNED_DIRECTIONS
+PLAIN_BELOW = 0.25  # squared length of a word; descriptors have length 1 unless they are of plain ground
 # Blocks described and compared at once, by rows: their distances to all words stay in the processor's cache, twice as
 # fast as a whole picture.
 _BLOCKS_AT_ONCE = 1024
@@ -33,6 +34,11 @@ class Codebook:
     """
 
     words: Floats
+
+    @property
+    def plain(self) -> NDArray[np.bool_]:
+        """Which words, (K,), are those of blocks that hardly have gradients; k-means finds one where there are such."""
+        return np.asarray((self.words**2).sum(axis=1) < PLAIN_BELOW)
 
     def __len__(self) -> int:
         """Return the number of words."""

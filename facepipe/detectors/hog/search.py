@@ -7,10 +7,12 @@ from numpy.typing import NDArray
 
 from facepipe.detectors.hog.levels import photo_levels
 from facepipe.detectors.hog.model import HogModel
-from facepipe.detectors.hog.word_tables import Words, score_map, sum_entries, words_of_windows
+from facepipe.detectors.hog.word_tables import Words, count_map, score_map, sum_entries, words_of_windows
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+
+MOST_PLAIN = 0.5  # of a window's blocks: with more of them plain there is too little to judge
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class FoundWindows:
 def find_windows(
     image: Image, model: HogModel, *, least_margin: float, most: int, min_face: float, factor: float
 ) -> FoundWindows:
-    """Return the windows of a photo whose margin is greatest.
+    """Return the windows of a photo whose margin is greatest, of those that aren't plain ground for the most part.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -41,12 +43,15 @@ def find_windows(
         min_face: height of the least face, in pixels of the image.
         factor: ratio between neighbouring scales of the image pyramid.
     """
-    places = model.blocks**2
+    places, plain = model.blocks**2, model.codebook.plain
     windows, margins = [np.empty((0, 4), np.float32)], [np.empty(0, np.float32)]
     words = [np.empty((0, places), np.intp)]
     for level in photo_levels(image, model, min_face=min_face, factor=factor):
         scores = score_map(level.words, model.tables) + np.float32(model.bias)
-        rows, columns = np.nonzero(scores >= least_margin)
+        passes = scores >= least_margin
+        if passes.any():
+            passes &= count_map(plain[level.words], model.blocks) <= MOST_PLAIN * places
+        rows, columns = np.nonzero(passes)
         best = _best(scores[rows, columns], most)
         rows, columns = rows[best], columns[best]
         windows.append(level.windows(rows, columns))
@@ -55,6 +60,11 @@ def find_windows(
     margin = np.concatenate(margins)
     best = _best(margin, most)
     return FoundWindows(np.concatenate(windows)[best], margin[best], np.concatenate(words)[best])
+
+
+def shows_enough(words: Words, model: HogModel) -> NDArray[np.bool_]:
+    """Return which windows, by their words (N, P * P), aren't plain ground for the most part, (N,)."""
+    return np.asarray(model.codebook.plain[words].mean(axis=1) <= MOST_PLAIN)
 
 
 def mean_faces(window: Floats, model: HogModel) -> Floats:

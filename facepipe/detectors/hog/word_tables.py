@@ -40,6 +40,18 @@ def score_map(words: Words, tables: Floats) -> Floats:
     return scores
 
 
+def count_map(of_block: NDArray[np.bool_], side: int) -> Words:
+    """Return how many blocks of each window are marked, (h - P + 1, w - P + 1), from an integral image.
+
+    Args:
+        of_block: (h, w), at least P each way.
+        side: P, of a window in blocks.
+    """
+    sums = np.zeros((of_block.shape[0] + 1, of_block.shape[1] + 1), np.intp)
+    sums[1:, 1:] = of_block.cumsum(axis=0, dtype=np.intp).cumsum(axis=1)
+    return sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+
+
 def words_of_windows(words: Words, rows: Words, columns: Words, side: int) -> Words:
     """Return the words of windows, (N, P * P), place by place, row by row.
 

@@ -39,3 +39,10 @@ def test_pictures_without_a_block_have_no_words(size: tuple[int, int], book: Cod
     words = picture_words(noisy(*size), 5, book)
     assert words.size == 0
     assert words.shape == (max(size[0] // 5 - 1, 0), max(size[1] // 5 - 1, 0))
+
+
+def test_a_plain_word_is_one_without_gradients(book: Codebook) -> None:
+    words = book.words / np.linalg.norm(book.words, axis=1, keepdims=True)
+    assert not Codebook(words).plain.any()
+    words[[3, 8]] *= [[0.0], [0.3]]
+    assert np.flatnonzero(Codebook(words).plain).tolist() == [3, 8]

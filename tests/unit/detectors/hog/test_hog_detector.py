@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from facepipe.config import DetectConfig
+from facepipe.detectors.hog.codebook import Codebook
 from facepipe.detectors.hog.detector import HOG
-from facepipe.detectors.hog.search import find_windows, mean_faces, place_faces
+from facepipe.detectors.hog.search import find_windows, mean_faces, place_faces, shows_enough
 from facepipe.detectors.hog.word_tables import score_map
 from facepipe.imaging.boxes import iou
 from facepipe.stages.detect_faces import build_detector
@@ -91,3 +92,16 @@ def test_settings_build_it() -> None:
     built = build_detector(DetectConfig(detector="hog", min_face=30, min_score=0.4), one_face_model().to_state())
     assert isinstance(built, HOG)
     assert (built.min_face, built.min_score, built.factor) == (30, 0.4, 0.84)
+
+
+def test_plain_ground_is_no_face_even_to_a_classifier_that_says_so() -> None:
+    model = one_face_model()
+    words = np.concatenate([model.codebook.words[:-1], np.zeros((1, 72), np.float32)])  # the last is plain
+    tables = model.tables.copy()
+    tables[:, :, -1] = 1.0
+    believes = replace(model, codebook=Codebook(words), tables=tables)
+    plain, known = photo(90, 70), photo(90, 70, (20, 15, SIDE))
+    assert not len(find_windows(plain, believes, least_margin=-1.0, most=9, min_face=20, factor=0.84).margin)
+    found = find_windows(known, believes, least_margin=-1.0, most=10**6, min_face=20, factor=0.84)
+    assert len(found.margin)
+    assert shows_enough(found.words, believes).all()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from facepipe.detectors.hog.word_tables import score_map, sum_entries, words_of_windows
+from facepipe.detectors.hog.word_tables import count_map, score_map, sum_entries, words_of_windows
 
 SIDE, WORDS = 4, 7
 
@@ -37,6 +37,13 @@ def test_equal_weights_at_all_places_are_one_histogram_of_the_window(words: np.n
     counts[1:, 1:] = np.eye(WORDS)[words].cumsum(axis=0).cumsum(axis=1)
     windows = counts[SIDE:, SIDE:] - counts[:-SIDE, SIDE:] - counts[SIDE:, :-SIDE] + counts[:-SIDE, :-SIDE]
     assert np.allclose(scores, windows @ one, atol=1e-4)
+
+
+def test_marked_blocks_window_by_window(words: np.ndarray) -> None:
+    counts = count_map(words == 2, SIDE)
+    assert counts.shape == (6, 8)
+    for row, column in np.ndindex(*counts.shape):
+        assert counts[row, column] == (words[row : row + SIDE, column : column + SIDE] == 2).sum()
 
 
 def test_pictures_smaller_than_a_window_have_no_scores(words: np.ndarray, tables: np.ndarray) -> None:
