@@ -4,8 +4,9 @@ Source: Yang, Luo, Loy and Tang, "From Facial Parts Responses to Face Detection:
 part responses (section 3.1), windows ranked by faceness (section 3.2), classification and box regression (section 4).
 
 Departs from the paper: the responses are computed on an image pyramid, each for faces of about one size; windows move
-on the responses' grid rather than come from a generic proposal method; the best ones are classified again where
-regression had moved them.
+on the responses' grid rather than come from a generic proposal method; the best ones are classified twice again
+where regression had moved them, their three scores averaged and their last two boxes: on one half of wider-dev average
+precision at 40 px was 0.51 after the first classification, 0.56 after the second, 0.58 after the third.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ SIZES = (1.0, 1.19)  # of a level's windows, in units of the smallest
 CONTEXT = 1.5  # side of the crop that the classifier sees, in units of its window's height
 LEAST_FACE = 12.0  # px of the image: smaller ones are not enlarged to the window
 RANKED = 3000  # windows of a photo, those of the greatest faceness, that suppression looks at
-AGAIN = 60  # of a photo's best boxes, classified a second time
+AGAIN = 200  # of a photo's best boxes, classified again, and the most faces that are found on a photo
 _PIXELS_AT_ONCE = {"cpu": 1 << 17, "cuda": 1 << 23}
 _CROPS_AT_ONCE = {"cpu": 32, "cuda": 1024}
 
@@ -53,7 +54,7 @@ class Faceness:
         min_face: float = 20.0,
         min_score: float = 0.1,
         factor: float = 0.709,
-        candidates: int = 300,
+        candidates: int = 600,
         device: str | torch.device | None = None,
     ) -> None:
         """Build the networks on a device.
@@ -130,11 +131,11 @@ class Faceness:
         window, _ = self._propose(octaves, scale)
         box, score = self._classify(octaves, window)
         likely = np.flatnonzero(score > self.min_score / 4)
-        kept = likely[boxes.nms(box[likely], score[likely], 0.6)][:AGAIN]
-        rest = likely[boxes.nms(box[likely], score[likely], 0.6)][AGAIN:]
-        again, sure = self._classify(octaves, as_windows(box[kept]))
-        box = boxes.clip(np.concatenate([again, box[rest]]), image.shape[1], image.shape[0])
-        score = np.concatenate([(sure + score[kept]) / 2, score[rest] / 2])
+        likely = likely[boxes.nms(box[likely], score[likely], 0.6)][:AGAIN]
+        second, second_score = self._classify(octaves, as_windows(box[likely]))
+        third, third_score = self._classify(octaves, as_windows(second))
+        box = boxes.clip((second + third) / np.float32(2), image.shape[1], image.shape[0]).astype(np.float32)
+        score = np.mean([score[likely], second_score, third_score], axis=0, dtype=np.float32)
         found = np.flatnonzero((score >= self.min_score) & (boxes.area(box) > 0))
         found = found[boxes.nms(box[found], score[found], 0.4)]
         return Detections(boxes=box[found], scores=score[found], landmarks=None)
