@@ -32,6 +32,7 @@ SIZES = (1.0, 1.19)  # of a level's windows, in units of the smallest
 CONTEXT = 1.5  # side of the crop that the classifier sees, in units of its window's height
 LEAST_FACE = 12.0  # px of the image: smaller ones are not enlarged to the window
 RANKED = 3000  # windows of a photo, those of the greatest faceness, that suppression looks at
+LIKELY = 0.005  # probability by the first look above which boxes are classified again
 AGAIN = 200  # of a photo's best boxes, classified again, and the most faces that are found on a photo
 _PIXELS_AT_ONCE = {"cpu": 1 << 17, "cuda": 1 << 23}
 _CROPS_AT_ONCE = {"cpu": 32, "cuda": 1024}
@@ -60,7 +61,7 @@ class Faceness:
         """Build the networks on a device.
 
         Args:
-            weights: tensors named `parts.hair.…` and so on, `arrangement.…` and `classifier.…`.
+            weights: tensors named `parts.hair.…` and so on, `arrangement.…`, `classifier.…` and `calibration`.
             min_face: in pixels.
             min_score: 0 to 1.
             factor: between 0 and 1.
@@ -78,6 +79,7 @@ class Faceness:
         self._classifier.load_state_dict(part_of(weights, "classifier."))
         self._classifier.eval().to(self._device).to(memory_format=torch.channels_last)
         self._arrangement = Arrangement.from_tensors(part_of(weights, "arrangement."))
+        self._slope, self._intercept = weights["calibration"].double().tolist()
 
     def detect(self, images: Sequence[Image], scales: Sequence[float] | None = None) -> list[Detections]:
         """Return the faces of each image, by descending score; each image is looked at alone.
@@ -130,12 +132,14 @@ class Faceness:
         octaves = Octaves(image)
         window, _ = self._propose(octaves, scale)
         box, score = self._classify(octaves, window)
-        likely = np.flatnonzero(score > self.min_score / 4)
+        likely = np.flatnonzero(score > LIKELY)
         likely = likely[boxes.nms(box[likely], score[likely], 0.6)][:AGAIN]
         second, second_score = self._classify(octaves, as_windows(box[likely]))
         third, third_score = self._classify(octaves, as_windows(second))
         box = boxes.clip((second + third) / np.float32(2), image.shape[1], image.shape[0]).astype(np.float32)
-        score = np.mean([score[likely], second_score, third_score], axis=0, dtype=np.float32)
+        mean = np.mean([score[likely], second_score, third_score], axis=0, dtype=np.float64)
+        logit = np.log(np.maximum(mean, 1e-7) / np.maximum(1 - mean, 1e-7))
+        score = (1 / (1 + np.exp(-(self._slope * logit + self._intercept)))).astype(np.float32)
         found = np.flatnonzero((score >= self.min_score) & (boxes.area(box) > 0))
         found = found[boxes.nms(box[found], score[found], 0.4)]
         return Detections(boxes=box[found], scores=score[found], landmarks=None)
@@ -163,6 +167,7 @@ class Faceness:
         for first in range(0, len(window), at_once):
             crops = [photo.crop(box, FacenessClassifier.size) for box in crop_box[first : first + at_once]]
             score, offsets = (answer.cpu().numpy() for answer in self._classifier(self._to_input(crops)))
+            offsets = offsets.clip(-1, 1)  # a box, and a crop of it, can't grow without bounds
             seen.append((boxes.shift_edges(window[first : first + at_once], offsets).astype(np.float32), score))
         box, probability = (np.concatenate(values) for values in zip(*seen, strict=True))
         return box, probability

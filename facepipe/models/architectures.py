@@ -7,7 +7,7 @@ from torch import nn
 
 from facepipe.errors import WeightsError
 from facepipe.models.ddfd_network import DDFDNetwork
-from facepipe.models.faceness_networks import ARRANGEMENT_SHAPES, faceness_networks
+from facepipe.models.faceness_networks import TENSOR_SHAPES, faceness_networks
 from facepipe.models.inception_resnet_v1 import InceptionResNetV1
 from facepipe.models.mtcnn_networks import ONet, PNet, RNet
 
@@ -47,7 +47,7 @@ def _ddfd_shapes(state: State) -> Shapes:
 
 def _faceness_shapes(state: State) -> Shapes:
     """Return the shapes of faceness's tensors; a part's network may know any number of attributes."""
-    return {**_shapes_of(lambda: faceness_networks(state))(state), **ARRANGEMENT_SHAPES}
+    return {**_shapes_of(lambda: faceness_networks(state))(state), **TENSOR_SHAPES}
 
 
 def _hog_shapes(state: State) -> Shapes:

@@ -17,8 +17,9 @@ from torch.nn import functional as F
 State = Mapping[str, Tensor]
 
 PARTS = ("hair", "eyes", "nose", "mouth", "beard")
-# Tensors of the parts' arrangement (`detectors.faceness_score`): each part's region; five weights, a bias, a floor.
-ARRANGEMENT_SHAPES = {"arrangement.regions": (len(PARTS), 4), "arrangement.scale": (len(PARTS) + 2,)}
+# Tensors beside the networks'. The parts' arrangement (`detectors.faceness_score`): each part's region; five weights, a
+# bias, a floor. Calibration: the slope and the intercept that make the classifier's logits shares of faces.
+TENSOR_SHAPES = {"arrangement.regions": (len(PARTS), 4), "arrangement.scale": (len(PARTS) + 2,), "calibration": (2,)}
 
 
 class _Block(nn.Module):

@@ -11,11 +11,16 @@ from pathlib import Path
 import numpy as np
 import safetensors.torch
 import torch
+from numpy.typing import NDArray
 
+from facepipe.config import DecodeConfig
 from facepipe.detectors.faceness import Faceness
+from facepipe.evaluation.detection import match_photo
 from facepipe.models.faceness_networks import PARTS, FacenessClassifier, PartNet, fold_normalisation
 from facepipe.training.batches import MixedBatches, as_input
+from facepipe.training.calibration import calibrate
 from facepipe.training.celeba import ATTRIBUTES, read_attributes
+from facepipe.training.ddfd_samples import hold_out
 from facepipe.training.faceness_arrangement import learn_arrangement
 from facepipe.training.faceness_classifier import (
     BATCH,
@@ -26,12 +31,13 @@ from facepipe.training.faceness_classifier import (
 )
 from facepipe.training.faceness_parts import BATCH as PART_BATCH
 from facepipe.training.faceness_parts import PartTask, part_samples, usual_landmarks
-from facepipe.training.labels import Labels
+from facepipe.training.labels import LabelledPhoto, Labels
 from facepipe.training.loop import Plan, State
-from facepipe.training.photos import Variation
+from facepipe.training.photos import FacesOnPhoto, Variation, read_photo
 from facepipe.training.recipe import Fit, TrainingOptions
 from facepipe.training.samples import Samples, SampleWriter
 from facepipe.training.sources import Pass, hash_seed, passes_over
+from facepipe.training.windows import targets
 
 PART_STEPS, PART_FACES, PART_RATE = 500, 3400, 3e-3
 COUNTED_FACE = 20.0  # px: lower faces don't count when it comes to how often a source is passed over
@@ -42,6 +48,9 @@ SHARES = {"classifier-1": 0.5, "classifier-2": 0.5}  # of the photos shown that 
 RATES = {"classifier-1": 2e-3, "classifier-2": 1e-3}
 ARRANGED_CROPS = 1500  # crops from which the arrangement is learned
 ARRANGEMENT = "arrangement.safetensors"
+UNCALIBRATED = (1.0, 0.0)
+CALIBRATED_FROM = 20.0  # px, height of faces that calibrate scores
+CALIBRATING_PHOTOS = 60  # of each source, at most
 
 
 @dataclass(frozen=True)
@@ -59,14 +68,16 @@ class FacenessOptions(TrainingOptions):
 
 
 def train_faceness(sources: Sequence[Labels], folder: Path, options: FacenessOptions, fit: Fit) -> State:
-    """Return the weights: `parts.hair.…` and so on, `arrangement.…` and `classifier.…`.
+    """Return the weights: `parts.hair.…` and so on, `arrangement.…`, `classifier.…` and `calibration`.
 
     Args:
-        sources: labelled photos; landmarks, where they are known, tell where parts lie.
+        sources: labelled photos; landmarks, where they are known, tell where parts lie. Some photos are held out, to
+            calibrate scores.
         folder: for samples and checkpoints; what is there already is not done again.
         options: see there.
         fit: trains one network.
     """
+    sources, held_out = hold_out(sources)
     samples = _collect_parts(sources, folder / "parts", options, fit)
     plan = Plan(options.steps_of(PART_STEPS), options.learning_rate or PART_RATE, seed=hash_seed(options.seed, 1))
     state: State = {}
@@ -82,7 +93,8 @@ def train_faceness(sources: Sequence[Labels], folder: Path, options: FacenessOpt
         plan = Plan(options.steps_of(STEPS[name]), rate, seed=hash_seed(options.seed, 2))
         init = fit.network(ClassifierTask(MixedBatches(mined, BATCH), init), plan, folder / name, name)
         state |= {f"classifier.{key}": value for key, value in fold_normalisation(init).items()}
-    return state
+    fit.say("calibrating scores on photos that were held out")
+    return {**state, "calibration": torch.tensor(calibration(state, held_out))}
 
 
 def _collect_parts(sources: Sequence[Labels], folder: Path, options: FacenessOptions, fit: Fit) -> Samples:
@@ -158,7 +170,7 @@ def _collect_windows(
         return samples
     has_classifier = "classifier.head.bias" in state
     blank = {f"classifier.{key}": value for key, value in FacenessClassifier().state_dict().items()}
-    detector = Faceness({**blank, **state})
+    detector = Faceness({**blank, "calibration": torch.tensor(UNCALIBRATED), **state})
     writer = SampleWriter(samples.folder)
     faces = options.faces_of(FACES[name])
     with fit.mining(name, sources, faces) as on_photos:
@@ -169,3 +181,38 @@ def _collect_windows(
             photo = cover_background(shrink(shown.photo, shown.rng), options.variation.cover, shown.rng)
             writer.append(classifier_samples(photo, detector, shown.rng, has_classifier=has_classifier))
     return writer.finish()
+
+
+def calibration(state: State, held_out: Sequence[Sequence[LabelledPhoto]]) -> tuple[float, float]:
+    """Return the slope and the intercept that make the classifier's logits shares of faces (`training.calibration`).
+
+    Args:
+        state: the weights, not calibrated.
+        held_out: photos of each source that nothing was learned from; sources count alike.
+    """
+    plain = {**state, "calibration": torch.tensor(UNCALIBRATED)}
+    detector = Faceness(plain, min_face=CALIBRATED_FROM, min_score=0.01)
+    scores, found, weights = [np.empty(0, np.float32)], [np.empty(0, bool)], [np.empty(0)]
+    for photos in held_out:
+        chosen = photos[:: max(1, len(photos) // CALIBRATING_PHOTOS)]
+        judged = [
+            _judged(read, detector) for photo in chosen if (read := read_photo(photo, DecodeConfig())) is not None
+        ]
+        count = sum(len(score) for score, _ in judged)
+        for score, is_face in judged:
+            scores.append(score)
+            found.append(is_face)
+            weights.append(np.full(len(score), 1 / count))
+    score = np.clip(np.concatenate(scores).astype(np.float64), 1e-7, 1 - 1e-7)
+    if not len(score):
+        return UNCALIBRATED
+    weight = np.concatenate(weights)
+    return calibrate(np.log(score / (1 - score)), np.concatenate(found), weight * len(weight) / weight.sum())
+
+
+def _judged(photo: FacesOnPhoto, detector: Faceness) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the scores of the detections on a photo that count, and which of them are faces."""
+    detections = detector.detect([photo.image])[0]
+    outcome = match_photo(detections.boxes, photo.boxes, CALIBRATED_FROM)
+    counts = ~outcome.ignored & ~(targets(detections.boxes, photo).ignored & ~outcome.found)
+    return detections.scores[counts], outcome.found[counts]

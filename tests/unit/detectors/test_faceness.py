@@ -23,6 +23,7 @@ def random_weights() -> dict[str, torch.Tensor]:
     tops = torch.arange(5) / 5
     state["arrangement.regions"] = torch.stack([torch.full((5,), 0.1), tops, torch.full((5,), 0.9), tops + 0.2], dim=1)
     state["arrangement.scale"] = torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.1])
+    state["calibration"] = torch.tensor([1.0, 0.0])
     return state
 
 

@@ -57,7 +57,7 @@ def test_normalisation_goes_into_the_convolutions() -> None:
 
 def test_a_state_dict_tells_how_many_attributes_each_part_knows() -> None:
     shapes = expected_shapes("faceness")
-    assert {name.split(".")[0] for name in shapes} == {"parts", "arrangement", "classifier"}
+    assert {name.split(".")[0] for name in shapes} == {"parts", "arrangement", "classifier", "calibration"}
     state = {name: torch.zeros(shape) for name, shape in shapes.items()}
     check_shapes(state, "faceness", "here")
     for name, value in PartNet(attributes=2).state_dict().items():

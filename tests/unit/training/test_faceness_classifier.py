@@ -35,6 +35,7 @@ def detector() -> Faceness:
     state = {name: torch.randn(shape) * 0.1 for name, shape in expected_shapes("faceness").items()}
     state["arrangement.regions"] = torch.tensor([[0.1, 0.2, 0.9, 0.6]] * 5)
     state["arrangement.scale"] = torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.1])
+    state["calibration"] = torch.tensor([1.0, 0.0])
     return Faceness(state, candidates=80, device="cpu")
 
 
