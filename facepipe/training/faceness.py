@@ -39,12 +39,12 @@ from facepipe.training.samples import Samples, SampleWriter
 from facepipe.training.sources import Pass, hash_seed, passes_over
 from facepipe.training.windows import targets
 
-PART_STEPS, PART_FACES, PART_RATE = 500, 3400, 3e-3
+PART_STEPS, PART_FACES, PART_RATE = 600, 3400, 3e-3
 COUNTED_FACE = 20.0  # px: lower faces don't count when it comes to how often a source is passed over
 ROUNDS = ("classifier-1", "classifier-2")
-STEPS = {"classifier-1": 1200, "classifier-2": 1500}
+STEPS = {"classifier-1": 1600, "classifier-2": 2400}
 FACES = {"classifier-1": 3000, "classifier-2": 3000}  # each source shows so many, counting repetitions
-SHARES = {"classifier-1": 0.5, "classifier-2": 0.5}  # of the photos shown that are learned from
+SHARES = {"classifier-1": 0.7, "classifier-2": 0.7}  # of the photos shown that are learned from
 RATES = {"classifier-1": 2e-3, "classifier-2": 1e-3}
 ARRANGED_CROPS = 1500  # crops from which the arrangement is learned
 ARRANGEMENT = "arrangement.safetensors"
