@@ -1,6 +1,6 @@
 """Train a detector, on a cluster.
 
-`ray job submit --working-dir . -- python jobs/train.py NAME --address auto …`, with the options of `facepipe train NAME`;
+`ray job submit --working-dir . -- python jobs/train.py NAME --address auto …`, with the options of `facepipe train`;
 `--out` is a folder that all nodes see.
 """
 

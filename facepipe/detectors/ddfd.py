@@ -12,7 +12,6 @@ on photos that the network didn't learn from.
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -112,7 +111,7 @@ class DDFD:
         face = crop * float(self._face_box[3] - self._face_box[1])  # pixels of a level
         min_face = max(min_face, face / MOST_ENLARGED)
         for scale in pyramid_scales(width, height, window=round(face), min_face=min_face, factor=self.factor):
-            picture, pixel = _resized(photo, scale)
+            picture, pixel = photo.resized(scale)
             margin = math.ceil((crop - face) / 2)
             picture = _framed(picture, margin, crop, stride)
             for windows in slide_window(
@@ -139,16 +138,6 @@ class DDFD:
         values = torch.from_numpy(np.stack(images)).to(self._device, self._dtype)
         heat = self._network.heat_map(values.sub_(127.5).div_(128).permute(0, 3, 1, 2))
         return heat, heat.new_zeros(1).expand(len(heat), 4, *heat.shape[1:])
-
-
-def _resized(photo: Octaves, scale: float) -> tuple[Image, tuple[float, float]]:
-    """Return the photo at a scale, perhaps enlarged, and the width and height of its pixels in pixels of the photo."""
-    if scale <= 1:
-        return photo.resized(scale)
-    height, width = photo.image.shape[:2]
-    size = math.ceil(width * scale - 1e-6), math.ceil(height * scale - 1e-6)
-    enlarged: Image = cv2.resize(photo.image, size, interpolation=cv2.INTER_LINEAR)
-    return enlarged, (width / size[0], height / size[1])
 
 
 def _framed(picture: Image, margin: int, crop: int, stride: int) -> Image:

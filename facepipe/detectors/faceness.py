@@ -11,7 +11,6 @@ precision at 40 px was 0.51 after the first classification, 0.56 after the secon
 
 from collections.abc import Mapping, Sequence
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -149,7 +148,7 @@ class Faceness:
         least = max(self.min_face * scale, LEAST_FACE)
         found = [(np.empty((0, 4), np.float32), np.empty(0, np.float32))]
         for step in pyramid_scales(width, height, window=WINDOW, min_face=least, factor=self.factor):
-            picture, pixel = _resized(photo, step)
+            picture, pixel = photo.resized(step)
             responses = self.responses(picture)
             heights = [size * WINDOW / PartNet.cell for size in SIZES]
             found += [_windows(responses, self._arrangement, height, pixel) for height in heights]
@@ -205,13 +204,3 @@ def _windows(
     size = np.array([height * ASPECT, height]) * PartNet.cell
     box = np.concatenate([corner, corner + size], axis=1) * np.array([*pixel, *pixel])
     return box.astype(np.float32), flat[best].astype(np.float32)
-
-
-def _resized(photo: Octaves, scale: float) -> tuple[Image, tuple[float, float]]:
-    """Return the photo at a scale, enlarged where that is over 1, and its pixels' width and height in the photo's."""
-    if scale <= 1:
-        return photo.resized(scale)
-    height, width = photo.image.shape[:2]
-    size = round(width * scale), round(height * scale)
-    enlarged: Image = cv2.resize(photo.image, size, interpolation=cv2.INTER_LINEAR)
-    return enlarged, (width / size[0], height / size[1])

@@ -64,11 +64,16 @@ class Octaves:
         return self._octaves[octave], 1 << octave
 
     def resized(self, scale: float) -> tuple[Image, tuple[float, float]]:
-        """Return the photo at `scale`, 1 or less, and the width and height of its pixels in pixels of the photo.
+        """Return the photo at `scale`, and the width and height of its pixels in pixels of the photo.
 
         The size is rounded up. It is averaged down from an octave at least twice as large: from a smaller one the
-        detector's average precision on WIDER FACE was 0.01 lower.
+        detector's average precision on WIDER FACE was 0.01 lower. At more than 1 it is enlarged bilinearly.
         """
+        if scale > 1:
+            height, width = self.image.shape[:2]
+            larger = math.ceil(width * scale - 1e-6), math.ceil(height * scale - 1e-6)
+            enlarged: Image = cv2.resize(self.image, larger, interpolation=cv2.INTER_LINEAR)
+            return enlarged, (width / larger[0], height / larger[1])
         source, pixel = self.nearest(scale * 2)
         height, width = source.shape[:2]
         size = math.ceil(width * pixel * scale - 1e-6), math.ceil(height * pixel * scale - 1e-6)

@@ -35,7 +35,17 @@ def judged(name: str, weights: Path, labels: Drawn, home: Path) -> float:
     """Return the average precision of trained weights, imported and used as a user would."""
     imported = facepipe("models", "import", weights, "--name", "drawn", FACEPIPE_HOME=str(home))
     assert imported.code == 0, imported.err
-    command: list[str | Path] = ["eval", "detection", "--json", "--engine", "local", "--images", labels.images, "--boxes", labels.boxes]
+    command: list[str | Path] = [
+        "eval",
+        "detection",
+        "--json",
+        "--engine",
+        "local",
+        "--images",
+        labels.images,
+        "--boxes",
+        labels.boxes,
+    ]
     found = facepipe(*command, "--detector", name, "--set", "detect.model=drawn", FACEPIPE_HOME=str(home))
     assert found.code == 0, found.err
     return float(found.json["average_precision"]["20"])
@@ -100,7 +110,18 @@ def test_what_a_detector_finds_becomes_labels(mtcnn_weights: str, data: Path, tm
         (images / name).write_bytes((data / "faces68" / "images" / source).read_bytes())
     Image.new("RGB", (80, 60), (90, 90, 90)).save(images / "plain.png")
     boxes, points = tmp_path / "boxes.csv", tmp_path / "points.csv"
-    command: list[str | Path] = ["train", "labels", "--engine", "local", "--images", images, "--boxes", boxes, "--landmarks", points]
+    command: list[str | Path] = [
+        "train",
+        "labels",
+        "--engine",
+        "local",
+        "--images",
+        images,
+        "--boxes",
+        boxes,
+        "--landmarks",
+        points,
+    ]
     done = facepipe(*command, "--json", "--set", "detect.thresholds=0.5,0.6,0.1")
     assert done.code == 0, done.err
     labels = read_labels(images, boxes, points)

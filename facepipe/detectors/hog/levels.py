@@ -61,16 +61,6 @@ def photo_levels(image: Image, model: HogModel, *, min_face: float, factor: floa
     least = max(min_face, model.face_height / MOST_ENLARGED)
     frame = math.ceil((model.side - model.face_height) / 2)
     for scale in pyramid_scales(width, height, window=1, min_face=least, factor=factor):
-        grey, pixel = _resized(photo, scale * model.face_height)
+        grey, pixel = photo.resized(scale * model.face_height)
         framed: Image = cv2.copyMakeBorder(grey, frame, frame, frame, frame, cv2.BORDER_REPLICATE)
         yield Level(picture_words(framed, model.cell, model.codebook), pixel, frame, model.cell, model.side)
-
-
-def _resized(photo: Octaves, scale: float) -> tuple[Image, tuple[float, float]]:
-    """Return the photo at a scale, perhaps enlarged, and the width and height of its pixels in pixels of the photo."""
-    if scale <= 1:
-        return photo.resized(scale)
-    height, width = photo.image.shape[:2]
-    size = math.ceil(width * scale - 1e-6), math.ceil(height * scale - 1e-6)
-    enlarged: Image = cv2.resize(photo.image, size, interpolation=cv2.INTER_LINEAR)
-    return enlarged, (width / size[0], height / size[1])

@@ -1,7 +1,9 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from facepipe.detectors.box_clusters import GOOD_SHARE, nms_avg, nms_max
+from facepipe.detectors.box_clusters import GOOD_SHARE, Merged, nms_avg, nms_max
 
 
 def overlap(first: list[float], second: list[float]) -> float:
@@ -56,7 +58,7 @@ def test_the_mean_leaves_out_weak_boxes_and_is_weighted() -> None:
 
 
 @pytest.mark.parametrize("merge", [nms_max, nms_avg])
-def test_nothing_stays_nothing(merge) -> None:
+def test_nothing_stays_nothing(merge: Callable[..., Merged]) -> None:
     merged = merge(np.empty((0, 4), np.float32), np.empty(0, np.float32), 0.3)
     assert merged.box.shape == (0, 4)
     assert merged.score.shape == (0,)

@@ -21,7 +21,7 @@ def weights() -> dict[str, torch.Tensor]:
     """Of a network that sees faces nearly everywhere."""
     torch.manual_seed(3)
     network = DDFDNetwork(0.1)
-    torch.nn.init.normal_(network.classifier[6].weight)
+    torch.nn.init.normal_(network.get_parameter("classifier.6.weight"))
     network.face_box.copy_(torch.tensor([0.3, 0.2, 0.7, 0.75]))
     network.calibration.copy_(torch.tensor([0.1, 0.1]))
     return network.state_dict()

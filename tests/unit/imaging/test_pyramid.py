@@ -71,6 +71,18 @@ def test_a_resized_photo_is_the_mean_of_areas(scale: float, tolerance: float) ->
     assert np.abs(resized - expected).max() <= tolerance + 0.51  # the last starts from an octave whose pixels it splits
 
 
+@pytest.mark.parametrize("scale", [1.5, 2.0, 3.3])
+def test_an_enlarged_photo_lies_between_its_pixels(scale: float) -> None:
+    ramp = np.repeat(np.arange(0, 200, 5, dtype=np.uint8)[None, :, None], 30, axis=0).repeat(3, axis=2)  # 40 wide
+    enlarged, pixel = Octaves(ramp).resized(scale)
+    height, width = enlarged.shape[:2]
+    assert (height, width) == (np.ceil(30 * scale), np.ceil(40 * scale))
+    assert (pixel[0] * width, pixel[1] * height) == pytest.approx((40, 30))
+    middles = (np.arange(width) + 0.5) * pixel[0] - 0.5  # of its pixels, in the photo's
+    expected = np.clip(middles, 0, 39) * 5
+    assert np.abs(enlarged[0, :, 0] - expected).max() <= 1
+
+
 def test_a_photo_at_full_scale_is_not_copied() -> None:
     photo = noise(20, 20)
     assert Octaves(photo).resized(1.0)[0] is photo

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -12,7 +14,7 @@ from facepipe.models.imagenet import read_imagenet
 def network(width: float, crop: int) -> AlexNet:
     torch.manual_seed(1)
     made = AlexNet(width, crop).eval()
-    torch.nn.init.normal_(made.classifier[6].weight)  # logits that differ
+    torch.nn.init.normal_(made.get_parameter("classifier.6.weight"))  # logits that differ
     return made
 
 
@@ -71,13 +73,13 @@ def torchvision_state() -> dict[str, torch.Tensor]:
 def test_imagenets_weights_load_where_they_fit_and_expect_the_projects_values() -> None:
     state = torchvision_state()
     made = AlexNet(1.0, 195)
-    last = made.classifier[6].weight.clone()
+    last = made.get_parameter("classifier.6.weight").clone()
     loaded = load_imagenet(made, state)
     assert {"features.0.weight", "features.10.bias", "classifier.4.weight"} <= set(loaded)
     assert "classifier.1.weight" not in loaded
     assert "classifier.6.weight" not in loaded
-    assert torch.equal(made.classifier[6].weight, last)
-    assert torch.equal(made.features[3].weight, state["features.3.weight"])
+    assert torch.equal(made.get_parameter("classifier.6.weight"), last)
+    assert torch.equal(made.get_parameter("features.3.weight"), state["features.3.weight"])
     pixels = torch.randint(0, 256, (1, 3, 40, 40)).float()
     mean, spread = (torch.tensor(three).view(1, 3, 1, 1) for three in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     theirs = F.conv2d((pixels / 255 - mean) / spread, state["features.0.weight"], state["features.0.bias"], 4)
@@ -89,7 +91,7 @@ def test_imagenets_weights_need_width_one() -> None:
         load_imagenet(AlexNet(0.1), torchvision_state())
 
 
-def test_imagenets_file_is_asked_for_and_read(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_imagenets_file_is_asked_for_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACEPIPE_HOME", str(tmp_path))
     with pytest.raises(WeightsError, match=r"alexnet-owt-.*\.pth"):
         read_imagenet()

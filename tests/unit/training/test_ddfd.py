@@ -1,5 +1,6 @@
 """Drawn faces are learned in a few steps; what a network is told of windows."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -7,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from facepipe.detectors.ddfd import DDFD
+from facepipe.detectors.detector import Detections
 from facepipe.errors import WrongUsageError
 from facepipe.evaluation.detection import evaluate_detections
 from facepipe.models.architectures import check_shapes
@@ -144,10 +147,13 @@ def test_coarse_crops_keep_their_size_and_mean() -> None:
 
 
 def test_what_a_network_takes_for_faces_is_mistaken_unless_it_is_one() -> None:
-    class Everywhere:
-        def detect(self, images: list[np.ndarray]) -> list:
+    class Everywhere(DDFD):
+        def __init__(self) -> None:
+            pass
+
+        def detect(self, images: Sequence[np.ndarray], scales: Sequence[float] | None = None) -> list[Detections]:
             boxes = np.array([[50, 20, 80, 50], [120, 30, 150, 70], [10, 10, 40, 40]], np.float32)
-            return [type("Found", (), {"boxes": boxes})()]
+            return [Detections(boxes, np.ones(3, np.float32), None)]
 
     rows = crops_taken_for_faces(photo([[50, 20, 80, 50]]), Everywhere(), 97, np.random.default_rng(0))
     assert rows["kind"].tolist() == [MISTAKEN, MISTAKEN]
@@ -196,7 +202,12 @@ def test_the_loss_is_the_mean_cross_entropy(tmp_path: Path) -> None:
     made = task(tmp_path / "samples")
     logits = torch.tensor([2.0, -1.0, 0.5])
     batch = {"crops": torch.zeros(3, 1), "kind": torch.tensor([FACE, BACKGROUND, MISTAKEN])}
-    losses = made.losses(lambda _crops: logits, batch)
+
+    class Known(nn.Module):
+        def forward(self, _crops: torch.Tensor) -> torch.Tensor:
+            return logits
+
+    losses = made.losses(Known(), batch)
     share = 1 / (1 + np.exp(-logits.numpy()))
     assert float(losses["loss"]) == pytest.approx(-np.log([share[0], 1 - share[1], 1 - share[2]]).mean(), abs=1e-6)
     assert float(losses["wrong"]) == pytest.approx(1 / 3)

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def test_a_training_goes_on_where_it_was(
 
 
 @pytest.mark.parametrize("wrong", [{"learning_rate": 0.1}, {"rounds": 6}, {"words": 1}, {"cell": 1}])
-def test_options_without_a_meaning_are_refused(wrong: dict[str, float], labels: Labels, tmp_path: Path) -> None:
+def test_options_without_a_meaning_are_refused(wrong: dict[str, Any], labels: Labels, tmp_path: Path) -> None:
     with pytest.raises(WrongUsageError):
         train_hog([labels], tmp_path, replace(OPTIONS, **wrong), Fit())
 

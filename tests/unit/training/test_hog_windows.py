@@ -40,7 +40,7 @@ def model(places: int = 9, words: int = 16) -> HogModel:
     rng = np.random.default_rng(1)
     return HogModel(
         cell=5,
-        codebook=Codebook(rng.random((words, 72)).astype(np.float32) / 8),
+        codebook=Codebook(rng.random((words, 72)).astype(np.float32) / np.float32(8)),
         tables=rng.normal(0, 0.3, (places, places, words)).astype(np.float32),
         bias=0.0,
         box_mean=np.array([0, 0, 0.5, 0.7], np.float32),

@@ -7,10 +7,9 @@ from facepipe.training.normalised import Normalised, fold
 def test_a_folded_network_says_what_the_normalised_one_says() -> None:
     torch.manual_seed(0)
     learner = Normalised(DDFDNetwork(0.1))
-    for norm in learner.norms.values():
-        torch.nn.init.normal_(norm.weight)
-        torch.nn.init.normal_(norm.bias)
-    torch.nn.init.normal_(learner.network.classifier[6].weight)
+    for parameter in learner.norms.parameters():
+        torch.nn.init.normal_(parameter)
+    torch.nn.init.normal_(learner.network.get_parameter("classifier.6.weight"))
     learner.train()(torch.randn(4, 3, 97, 97))  # moves the running statistics
     learner.eval()
     plain = DDFDNetwork(0.1).eval()

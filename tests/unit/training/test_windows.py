@@ -9,7 +9,7 @@ from facepipe.training.windows import Jitter, anywhere, near_faces, take_crops, 
 def photo(boxes: list[list[float]], ignored: list[list[float]] | None = None) -> FacesOnPhoto:
     box = np.array(boxes, np.float32).reshape(-1, 4)
     middle = (box[:, :2] + box[:, 2:]) / 2
-    landmarks = np.repeat(middle[:, None], 5, axis=1)
+    landmarks = np.repeat(middle[:, None], 5, axis=1).astype(np.float32)
     image = np.random.default_rng(0).integers(0, 256, (100, 200, 3)).astype(np.uint8)
     return FacesOnPhoto(image, box, landmarks, np.array(ignored or [], np.float32).reshape(-1, 4))
 

@@ -8,7 +8,7 @@ from facepipe.detectors.hog.codebook import DESCRIPTOR_LENGTH, Codebook, picture
 @pytest.fixture
 def book() -> Codebook:
     rng = np.random.default_rng(5)
-    return Codebook(rng.random((30, DESCRIPTOR_LENGTH)).astype(np.float32) / 5)
+    return Codebook(rng.random((30, DESCRIPTOR_LENGTH)).astype(np.float32) / np.float32(5))
 
 
 def noisy(height: int, width: int) -> np.ndarray:
