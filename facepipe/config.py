@@ -52,7 +52,7 @@ class DetectConfig(Section):
     thresholds: Annotated[tuple[Probability, Probability, Probability], BeforeValidator(_split_numbers)] = Field(
         (0.6, 0.7, 0.2), description="mtcnn: least scores after P-Net, R-Net and O-Net"
     )
-    min_score: float = Field(0.1, ge=0, lt=1, description="least score that hog, ddfd and faceness let pass")
+    min_score: float = Field(0.05, ge=0, lt=1, description="least score that hog, ddfd and faceness let pass")
     factor: float = Field(0.709, gt=0.1, lt=1, description="ratio between neighbouring scales of the image pyramid")
 
     @property

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from facepipe.config import Config
-from facepipe.detectors.detector import Detections, ExplainingDetector, Step
+from facepipe.detectors.detector import Detections, Step
 from facepipe.errors import PhotoError, WrongUsageError
 from facepipe.imaging.decode import decode_photo
 from facepipe.stages.detect_faces import load_detector
@@ -51,7 +50,7 @@ def look_at_photo(photo: Path, config: Config, *, with_steps: bool) -> SeenPhoto
     detector = load_detector(config.detect)
     scale = decoded.pixels.shape[1] / decoded.width
     (detections,) = detector.detect([decoded.pixels], [scale])
-    steps = cast(ExplainingDetector, detector).explain(decoded.pixels) if with_steps else ()
+    steps = detector.explain(decoded.pixels) if with_steps else ()
     return SeenPhoto(detections, scale, steps)
 
 

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from facepipe.detectors.box_clusters import Merged, Merging, nms_avg, nms_max
-from facepipe.detectors.detector import Detections
+from facepipe.detectors.detector import Detections, Step, last_step
 from facepipe.detectors.sliding_window import slide_window
+from facepipe.detectors.step_pictures import heat_picture
 from facepipe.imaging import boxes
 from facepipe.imaging.pyramid import Octaves, pyramid_scales
 from facepipe.models.ddfd_network import DDFDNetwork
@@ -29,6 +30,7 @@ Image = NDArray[np.uint8]
 SCALES_PER_OCTAVE = 3  # at least
 MOST_ENLARGED = 4.0  # a photo is never enlarged more: it would show no more, and memory has its limits
 MOST_WINDOWS = 10_000  # of a photo are merged, the best; a trained network lets far fewer pass
+MAPS_SHOWN = 4  # heat maps among the steps that are drawn
 MERGE_OVERLAP = 0.4  # IoU of boxes from which on they are of one face
 # Pixels that go through the network at once; bands of rows overlap by almost a window, so they must not be narrow.
 _PIXELS_AT_ONCE = {"cpu": 1 << 21, "cuda": 1 << 24}
@@ -91,6 +93,21 @@ class DDFD:
             for image, scale in zip(images, [1.0] * len(images) if scales is None else scales, strict=True)
         ]
 
+    @torch.inference_mode()
+    def explain(self, image: Image) -> list[Step]:
+        """Return heat maps of a few levels, the boxes of all windows that score enough, then the faces."""
+        levels = list(self._levels(image, self.min_face))
+        steps = []
+        for picture, margin, _ in levels[:: max(1, -(-len(levels) // MAPS_SHOWN))]:
+            heat, _ = self._heat([_framed(picture, margin, self._network.crop, self._network.stride)])
+            score = torch.sigmoid(self._slope * heat[0].float() + self._intercept).cpu().numpy()
+            steps.append(Step(f"heat map at {picture.shape[1]} x {picture.shape[0]} px", heat_picture(score, 0.0, 1.0)))
+        box = np.concatenate(
+            [np.empty((0, 4), np.float32), *(part.box for part in self._candidates(image, self.min_face))]
+        )
+        steps.append(Step(f"{len(box):,} windows before they are merged", image, box))
+        return [*steps, last_step(image, self.detect([image])[0])]
+
     def _detect(self, image: Image, min_face: float) -> Detections:
         found = list(self._candidates(image, min_face))
         box = np.concatenate([np.empty((0, 4), np.float32), *(part.box for part in found)])
@@ -105,18 +122,11 @@ class DDFD:
 
     def _candidates(self, image: Image, min_face: float) -> Iterator[Merged]:
         """Yield the boxes of all windows that score at least `min_score`, level by level, in pixels of the image."""
-        photo = Octaves(image)
-        height, width = image.shape[:2]
         crop, stride = self._network.crop, self._network.stride
-        face = crop * float(self._face_box[3] - self._face_box[1])  # pixels of a level
-        min_face = max(min_face, face / MOST_ENLARGED)
-        for scale in pyramid_scales(width, height, window=round(face), min_face=min_face, factor=self.factor):
-            picture, pixel = photo.resized(scale)
-            margin = math.ceil((crop - face) / 2)
-            picture = _framed(picture, margin, crop, stride)
+        for picture, margin, pixel in self._levels(image, min_face):
             for windows in slide_window(
                 self._heat,
-                [picture],
+                [_framed(picture, margin, crop, stride)],
                 window=crop,
                 stride=stride,
                 threshold=self._least_logit,
@@ -126,6 +136,16 @@ class DDFD:
                 box = (corner + crop * self._face_box) * np.tile(pixel, 2)
                 score = 1 / (1 + np.exp(-(self._slope * windows.score.astype(np.float64) + self._intercept)))
                 yield Merged(box.astype(np.float32), score.astype(np.float32))
+
+    def _levels(self, image: Image, min_face: float) -> Iterator[tuple[Image, int, tuple[float, float]]]:
+        """Yield the image at each scale, how far windows reach past it, and the size of its pixels in the image's."""
+        photo = Octaves(image)
+        height, width = image.shape[:2]
+        face = self._network.crop * float(self._face_box[3] - self._face_box[1])  # pixels of a level
+        least = max(min_face, face / MOST_ENLARGED)
+        for scale in pyramid_scales(width, height, window=round(face), min_face=least, factor=self.factor):
+            picture, pixel = photo.resized(scale)
+            yield picture, math.ceil((self._network.crop - face) / 2), pixel
 
     @property
     def _least_logit(self) -> float:

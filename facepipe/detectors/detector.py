@@ -57,10 +57,6 @@ class Detector(Protocol):
                 given in pixels of the photo keeps its meaning; none: all 1.
         """
 
-
-class ExplainingDetector(Detector, Protocol):
-    """A detector whose steps can be drawn."""
-
     def explain(self, image: NDArray[np.uint8]) -> list[Step]:
         """Return what the detector sees on an image (H, W, 3) uint8 RGB, step by step; the last step is its faces."""
 

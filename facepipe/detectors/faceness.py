@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facepipe.detectors.detector import Detections
+from facepipe.detectors.detector import Detections, Step, last_step
 from facepipe.detectors.faceness_score import Arrangement, faceness
+from facepipe.detectors.step_pictures import heat_picture
 from facepipe.imaging import boxes
 from facepipe.imaging.pyramid import Octaves, pyramid_scales
 from facepipe.models.faceness_networks import PARTS, FacenessClassifier, PartNet, attributes_of, part_of
@@ -30,6 +31,7 @@ ASPECT = 0.76  # of windows: width over height
 SIZES = (1.0, 1.19)  # of a level's windows, in units of the smallest
 CONTEXT = 1.5  # side of the crop that the classifier sees, in units of its window's height
 LEAST_FACE = 12.0  # px of the image: smaller ones are not enlarged to the window
+WINDOWS_SHOWN = 60  # among the steps that are drawn
 RANKED = 3000  # windows of a photo, those of the greatest faceness, that suppression looks at
 LIKELY = 0.005  # probability by the first look above which boxes are classified again
 AGAIN = 200  # of a photo's best boxes, classified again, and the most faces that are found on a photo
@@ -90,6 +92,23 @@ class Faceness:
         """
         given = [1.0] * len(images) if scales is None else scales
         return [self._detect(image, scale) for image, scale in zip(images, given, strict=True)]
+
+    def explain(self, image: Image) -> list[Step]:
+        """Return the parts' responses on the level where they are greatest, the best windows, then the faces."""
+        photo, (height, width) = Octaves(image), image.shape[:2]
+        least = max(self.min_face, LEAST_FACE)
+        scales = pyramid_scales(width, height, window=WINDOW, min_face=least, factor=self.factor)
+        levels = [self.responses(photo.resized(scale)[0]) for scale in scales]
+        if not levels:
+            return [last_step(image, self.detect([image])[0])]
+        shown = max(levels, key=lambda responses: float(responses.max(axis=(1, 2)).sum()))
+        steps = [
+            Step(f"response: {part}", heat_picture(response, 0.0, 1.0))
+            for part, response in zip(PARTS, shown, strict=True)
+        ]
+        window, _ = self.propose(image)
+        steps.append(Step(f"the best {WINDOWS_SHOWN} windows by faceness", image, window[:WINDOWS_SHOWN]))
+        return [*steps, last_step(image, self.detect([image])[0])]
 
     def propose(self, image: Image, scale: float = 1.0) -> tuple[Floats, Floats]:
         """Return the windows of an image that are classified, and their faceness, greatest first.

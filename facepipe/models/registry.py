@@ -88,6 +88,10 @@ class ModelEntry:
         return _FOLDER / "weights" / f"{self.name}.spread.safetensors" if self.has_spread else None
 
 
+_TRAINED_HERE = (
+    "weights: Apache-2.0, as facepipe; trained on photos of LFW and WIDER FACE, which are for non-commercial research "
+    "only"
+)
 _FACE_CROP = "detector's box with a margin, stretched to 160 x 160 px, RGB, (x - 127.5) / 128"
 
 _ENTRIES = (
@@ -129,6 +133,24 @@ _ENTRIES = (
             },
         ),
         sha256="45209c89a01a216d7ae9baf3fa8e506dfb0e8ff1269007ce26e28338a9148cd3",
+    ),
+    ModelEntry(
+        name="hog",
+        architecture="hog",
+        summary="face detection by oriented gradients and a bag of 256 words; trained by this project",
+        licence=_TRAINED_HERE,
+        preprocessing="grey, cells of 5 px",
+        sha256="4ebeb8901303371c735ae79ebb9da01c59cc82305f28689b2dd1271e316485d2",
+        ships=True,
+    ),
+    ModelEntry(
+        name="ddfd",
+        architecture="ddfd",
+        summary="face detection in all poses by one AlexNet of a quarter of its width; trained by this project",
+        licence=_TRAINED_HERE,
+        preprocessing="RGB, (x - 127.5) / 128",
+        sha256="668411df4f6c1588a232825a0ef00d35d1362364188076f6d1e52d2f8e9cd832",
+        ships=True,
     ),
     ModelEntry(
         name="facenet-vggface2",

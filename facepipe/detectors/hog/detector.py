@@ -12,15 +12,20 @@ from.
 
 from collections.abc import Mapping, Sequence
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facepipe.detectors.detector import Detections
+from facepipe.detectors.detector import Detections, Step, last_step
+from facepipe.detectors.hog.descriptor import cell_histograms
+from facepipe.detectors.hog.levels import photo_levels
 from facepipe.detectors.hog.merging import merge_boxes
 from facepipe.detectors.hog.model import HogModel
 from facepipe.detectors.hog.search import find_windows, place_faces
+from facepipe.detectors.hog.word_tables import score_map
+from facepipe.detectors.step_pictures import heat_picture, strokes_picture, words_picture
 from facepipe.imaging import boxes
 
 Image = NDArray[np.uint8]
@@ -75,6 +80,27 @@ class HOG:
         return [
             self._detect(image, self.min_face * scale)
             for image, scale in zip(images, [1.0] * len(images) if scales is None else scales, strict=True)
+        ]
+
+    def explain(self, image: Image) -> list[Step]:
+        """Return the cells' directions, the blocks' words and the windows' margins on one level, then the faces."""
+        levels = photo_levels(image, self._model, min_face=self.min_face, factor=self.factor)
+        scored = [(level, score_map(level.words, self._model.tables) + self._model.bias) for level in levels]
+        if not any(scores.size for _, scores in scored):
+            return [last_step(image, self.detect([image])[0])]
+        level, scores = max(scored, key=lambda one: float(one[1].max(initial=-np.inf)))
+        height, width = image.shape[:2]
+        size = round(width / level.pixel[0]), round(height / level.pixel[1])
+        grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
+        cells = cell_histograms(grey, level.cell, signed=True)
+        return [
+            Step(f"directions of gradients in cells of {level.cell} px", strokes_picture(cells, 360)),
+            Step(
+                f"words of blocks, {len(self._model.codebook)} in all",
+                words_picture(level.words, len(self._model.codebook)),
+            ),
+            Step("margins of the windows that begin at each block", heat_picture(scores, -2.0, 1.0)),
+            last_step(image, self.detect([image])[0]),
         ]
 
     def _detect(self, image: Image, min_face: float) -> Detections:
