@@ -66,4 +66,6 @@ def test_every_registry_entry_has_its_card() -> None:
     for entry in MODELS.values():
         assert entry.card.read_text(encoding="utf-8").startswith(f"# {entry.name}\n")
         assert entry.licence
-        assert (entry.source is None) == (entry.sha256 is None) != (entry.import_file is None)
+        ways = (entry.source is not None, entry.ships, entry.import_file is not None)
+        assert sum(ways) == 1  # one way to its weights
+        assert (entry.sha256 is None) == (entry.import_file is not None)
