@@ -55,7 +55,8 @@ def test_faces_are_found_whatever_else_is_in_the_batch(detector: Detector, data:
     assert (half.boxes[:, 3] - half.boxes[:, 1]).min(initial=1000) > 25
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+# One in `make test`, the others, which take the same way, in `make test-long`.
+@pytest.mark.parametrize("name", [SHIPPED[0], *(pytest.param(name, marks=pytest.mark.long) for name in SHIPPED[1:])])
 def test_the_whole_job_without_landmarks(name: str, facenet_weights: str, data: Path, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
