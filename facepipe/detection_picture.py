@@ -16,6 +16,7 @@ from facepipe.stages.detect_faces import load_detector
 
 PANEL_WIDTH = 480  # pixels
 COLUMNS = 2
+SMOOTH_UP_TO = 2.5  # factor; maps of few cells are shown as they are
 TITLE_HEIGHT = 24
 GAP = 8
 BOX, POINT, INK, PAPER = (255, 64, 64), (64, 220, 255), (30, 30, 30), (255, 255, 255)
@@ -72,7 +73,8 @@ def draw_steps(steps: Sequence[Step]) -> NDArray[np.uint8]:
 def _panel(step: Step) -> Image.Image:
     enlarged = PANEL_WIDTH / step.picture.shape[1]
     height = max(1, round(step.picture.shape[0] * enlarged))
-    picture = Image.fromarray(step.picture).resize((PANEL_WIDTH, height), Image.Resampling.LANCZOS)
+    smooth = Image.Resampling.NEAREST if enlarged > SMOOTH_UP_TO else Image.Resampling.LANCZOS
+    picture = Image.fromarray(step.picture).resize((PANEL_WIDTH, height), smooth)
     draw = ImageDraw.Draw(picture)
     for x0, y0, x1, y1 in step.boxes * enlarged:
         draw.rectangle((float(x0), float(y0), float(x1) - 1, float(y1) - 1), outline=BOX)
