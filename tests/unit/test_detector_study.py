@@ -16,7 +16,7 @@ from facepipe.detector_study import (
     photos_per_second,
     threshold_at,
 )
-from facepipe.detectors.detector import Detections
+from facepipe.detectors.detector import Detections, Step, last_step
 from facepipe.evaluation.detection import PhotoDetections
 from facepipe.training.labels import Labels, read_labels
 from facepipe.training.photos import FacesOnPhoto
@@ -25,6 +25,9 @@ from tests.drawn_faces import draw_photos
 
 class Brightness:
     """Finds one box a photo: where it is not black. So it follows a photo that is turned on its black canvas."""
+
+    def explain(self, image: np.ndarray) -> list[Step]:
+        return [last_step(image, self.detect([image])[0])]
 
     def detect(self, images: Sequence[np.ndarray], scales: Sequence[float] | None = None) -> list[Detections]:
         found = []
@@ -57,7 +60,7 @@ def test_who_finds_all_faces_and_nothing_else_is_perfect(photos: Labels) -> None
 
 
 def test_each_photo_is_judged_by_the_detector_that_never_saw_it(photos: Labels) -> None:
-    class Nothing:
+    class Nothing(Brightness):
         def detect(self, images: Sequence[np.ndarray], scales: Sequence[float] | None = None) -> list[Detections]:
             return [Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), None) for _ in images]
 
