@@ -1,12 +1,62 @@
-"""Logits of detections become shares of faces among them, by logistic regression on labelled detections.
+"""Logits of detections become shares of faces among them, by logistic regression on photos that were held out.
 
 Source: Platt, "Probabilistic Outputs for Support Vector Machines", 1999, section 2, with its smoothed labels.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from facepipe.config import DecodeConfig
+from facepipe.detectors.detector import Detector
+from facepipe.evaluation.detection import match_photo
+from facepipe.training.labels import LabelledPhoto
+from facepipe.training.photos import FacesOnPhoto, read_photo
+from facepipe.training.windows import targets
+
 Floats = NDArray[np.float64]
+
+UNCALIBRATED = (1.0, 0.0)  # slope and intercept that leave scores as they are
+
+
+def calibrate_detector(
+    detector: Detector, held_out: Sequence[Sequence[LabelledPhoto]], least_height: float
+) -> tuple[float, float]:
+    """Return the slope and the intercept that make the logits of a detector's scores shares of faces.
+
+    Args:
+        detector: whose scores are not calibrated yet.
+        held_out: photos of each source that nothing was learned from; sources count alike.
+        least_height: in pixels; what is lower counts neither way.
+    """
+    scores, found, weights = [np.empty(0, np.float32)], [np.empty(0, bool)], [np.empty(0)]
+    for photos in held_out:
+        judged = [
+            _judged(read, detector, least_height)
+            for photo in photos
+            if (read := read_photo(photo, DecodeConfig())) is not None
+        ]
+        count = sum(len(score) for score, _ in judged)
+        for score, is_face in judged:
+            scores.append(score)
+            found.append(is_face)
+            weights.append(np.full(len(score), 1 / max(count, 1)))
+    score = np.clip(np.concatenate(scores).astype(np.float64), 1e-7, 1 - 1e-7)
+    if not len(score):
+        return UNCALIBRATED
+    weight = np.concatenate(weights)
+    return calibrate(np.log(score / (1 - score)), np.concatenate(found), weight * len(weight) / weight.sum())
+
+
+def _judged(
+    photo: FacesOnPhoto, detector: Detector, least_height: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the scores of the detections on a photo that count, and which of them are faces."""
+    detections = detector.detect([photo.image])[0]
+    outcome = match_photo(detections.boxes, photo.boxes, least_height)
+    counts = ~outcome.ignored & ~(targets(detections.boxes, photo).ignored & ~outcome.found)
+    return detections.scores[counts], outcome.found[counts]
 
 
 def calibrate(logit: Floats, is_face: NDArray[np.bool_], weight: Floats, steps: int = 50) -> tuple[float, float]:

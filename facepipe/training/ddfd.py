@@ -15,18 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facepipe.config import DecodeConfig
 from facepipe.detectors.ddfd import DDFD
 from facepipe.errors import WrongUsageError
-from facepipe.evaluation.detection import match_photo
 from facepipe.models.alexnet import load_imagenet
 from facepipe.models.ddfd_network import DDFDNetwork
 from facepipe.training.batches import MixedBatches, as_input
-from facepipe.training.calibration import calibrate
+from facepipe.training.calibration import UNCALIBRATED, calibrate_detector
 from facepipe.training.ddfd_samples import (
     BACKGROUND,
     FACE,
@@ -37,14 +34,13 @@ from facepipe.training.ddfd_samples import (
     ignore_small_faces,
     mean_face_box,
 )
-from facepipe.training.labels import LabelledPhoto, Labels
+from facepipe.training.labels import Labels
 from facepipe.training.loop import Batch, Plan, State
 from facepipe.training.normalised import Normalised, fold
-from facepipe.training.photos import FacesOnPhoto, Variation, read_photo, varied_photos
+from facepipe.training.photos import Variation, varied_photos
 from facepipe.training.recipe import Fit, TrainingOptions
 from facepipe.training.samples import Samples, SampleWriter
 from facepipe.training.sources import hash_seed, passes_over
-from facepipe.training.windows import targets
 
 FACES_A_BATCH, OTHERS_A_BATCH = 32, 96  # section 3
 MISTAKEN_A_BATCH = 48  # of the others, once there are such
@@ -151,42 +147,9 @@ def train_ddfd(sources: Sequence[Labels], folder: Path, options: DdfdOptions, fi
         plain = fold(state) if normalised else dict(state)
         plain["face_box"] = _face_box(samples[0])
     fit.say("calibrating scores on photos that were held out")
-    plain["calibration"] = torch.tensor(calibration(plain, held_out), dtype=torch.float32)
+    detector = DDFD({**plain, "calibration": torch.tensor(UNCALIBRATED)}, min_face=CALIBRATED_FROM, min_score=0.05)
+    plain["calibration"] = torch.tensor(calibrate_detector(detector, held_out, CALIBRATED_FROM), dtype=torch.float32)
     return plain
-
-
-def calibration(state: State, held_out: Sequence[Sequence[LabelledPhoto]]) -> tuple[float, float]:
-    """Return the slope and the intercept that make a network's logits shares of faces (`training.calibration`).
-
-    Args:
-        state: of the network; its present calibration doesn't matter.
-        held_out: photos of each source; sources count alike.
-    """
-    plain = {**state, "calibration": torch.tensor([1.0, 0.0])}
-    detector = DDFD(plain, min_face=CALIBRATED_FROM, min_score=0.05)
-    scores, found, weights = [], [], []
-    for photos in held_out:
-        judged = [
-            _judged(read, detector) for photo in photos if (read := read_photo(photo, DecodeConfig())) is not None
-        ]
-        count = sum(len(score) for score, _ in judged)
-        for score, is_face in judged:
-            scores.append(score)
-            found.append(is_face)
-            weights.append(np.full(len(score), 1 / count))
-    if not scores:
-        return 1.0, 0.0
-    score = np.clip(np.concatenate(scores).astype(np.float64), 1e-7, 1 - 1e-7)
-    weight = np.concatenate(weights)
-    return calibrate(np.log(score / (1 - score)), np.concatenate(found), weight * len(weight) / max(weight.sum(), 1e-9))
-
-
-def _judged(photo: FacesOnPhoto, detector: DDFD) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the scores of the detections on a photo that count, and which of them are faces."""
-    found = detector.detect([photo.image])[0]
-    outcome = match_photo(found.boxes, photo.boxes, CALIBRATED_FROM)
-    counts = ~outcome.ignored & ~(targets(found.boxes, photo).ignored & ~outcome.found)
-    return found.scores[counts], outcome.found[counts]
 
 
 def _first_weights(options: DdfdOptions) -> State | None:

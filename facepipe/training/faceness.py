@@ -11,14 +11,11 @@ from pathlib import Path
 import numpy as np
 import safetensors.torch
 import torch
-from numpy.typing import NDArray
 
-from facepipe.config import DecodeConfig
 from facepipe.detectors.faceness import Faceness
-from facepipe.evaluation.detection import match_photo
 from facepipe.models.faceness_networks import PARTS, FacenessClassifier, PartNet, fold_normalisation
 from facepipe.training.batches import MixedBatches, as_input
-from facepipe.training.calibration import calibrate
+from facepipe.training.calibration import UNCALIBRATED, calibrate_detector
 from facepipe.training.celeba import ATTRIBUTES, read_attributes
 from facepipe.training.ddfd_samples import hold_out
 from facepipe.training.faceness_arrangement import learn_arrangement
@@ -31,13 +28,12 @@ from facepipe.training.faceness_classifier import (
 )
 from facepipe.training.faceness_parts import BATCH as PART_BATCH
 from facepipe.training.faceness_parts import PartTask, part_samples, usual_landmarks
-from facepipe.training.labels import LabelledPhoto, Labels
+from facepipe.training.labels import Labels
 from facepipe.training.loop import Plan, State
-from facepipe.training.photos import FacesOnPhoto, Variation, read_photo
+from facepipe.training.photos import Variation
 from facepipe.training.recipe import Fit, TrainingOptions
 from facepipe.training.samples import Samples, SampleWriter
 from facepipe.training.sources import Pass, hash_seed, passes_over
-from facepipe.training.windows import targets
 
 PART_STEPS, PART_FACES, PART_RATE = 600, 3400, 3e-3
 COUNTED_FACE = 20.0  # px: lower faces don't count when it comes to how often a source is passed over
@@ -48,7 +44,6 @@ SHARES = {"classifier-1": 0.7, "classifier-2": 0.7}  # of the photos shown that 
 RATES = {"classifier-1": 2e-3, "classifier-2": 1e-3}
 ARRANGED_CROPS = 1500  # crops from which the arrangement is learned
 ARRANGEMENT = "arrangement.safetensors"
-UNCALIBRATED = (1.0, 0.0)
 CALIBRATED_FROM = 20.0  # px, height of faces that calibrate scores
 CALIBRATING_PHOTOS = 60  # of each source, at most
 
@@ -94,7 +89,10 @@ def train_faceness(sources: Sequence[Labels], folder: Path, options: FacenessOpt
         init = fit.network(ClassifierTask(MixedBatches(mined, BATCH), init), plan, folder / name, name)
         state |= {f"classifier.{key}": value for key, value in fold_normalisation(init).items()}
     fit.say("calibrating scores on photos that were held out")
-    return {**state, "calibration": torch.tensor(calibration(state, held_out))}
+    few = [photos[:: max(1, len(photos) // CALIBRATING_PHOTOS)] for photos in held_out]
+    plain = {**state, "calibration": torch.tensor(UNCALIBRATED)}
+    detector = Faceness(plain, min_face=CALIBRATED_FROM, min_score=0.01)
+    return {**state, "calibration": torch.tensor(calibrate_detector(detector, few, CALIBRATED_FROM))}
 
 
 def _collect_parts(sources: Sequence[Labels], folder: Path, options: FacenessOptions, fit: Fit) -> Samples:
@@ -181,38 +179,3 @@ def _collect_windows(
             photo = cover_background(shrink(shown.photo, shown.rng), options.variation.cover, shown.rng)
             writer.append(classifier_samples(photo, detector, shown.rng, has_classifier=has_classifier))
     return writer.finish()
-
-
-def calibration(state: State, held_out: Sequence[Sequence[LabelledPhoto]]) -> tuple[float, float]:
-    """Return the slope and the intercept that make the classifier's logits shares of faces (`training.calibration`).
-
-    Args:
-        state: the weights, not calibrated.
-        held_out: photos of each source that nothing was learned from; sources count alike.
-    """
-    plain = {**state, "calibration": torch.tensor(UNCALIBRATED)}
-    detector = Faceness(plain, min_face=CALIBRATED_FROM, min_score=0.01)
-    scores, found, weights = [np.empty(0, np.float32)], [np.empty(0, bool)], [np.empty(0)]
-    for photos in held_out:
-        chosen = photos[:: max(1, len(photos) // CALIBRATING_PHOTOS)]
-        judged = [
-            _judged(read, detector) for photo in chosen if (read := read_photo(photo, DecodeConfig())) is not None
-        ]
-        count = sum(len(score) for score, _ in judged)
-        for score, is_face in judged:
-            scores.append(score)
-            found.append(is_face)
-            weights.append(np.full(len(score), 1 / count))
-    score = np.clip(np.concatenate(scores).astype(np.float64), 1e-7, 1 - 1e-7)
-    if not len(score):
-        return UNCALIBRATED
-    weight = np.concatenate(weights)
-    return calibrate(np.log(score / (1 - score)), np.concatenate(found), weight * len(weight) / weight.sum())
-
-
-def _judged(photo: FacesOnPhoto, detector: Faceness) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the scores of the detections on a photo that count, and which of them are faces."""
-    detections = detector.detect([photo.image])[0]
-    outcome = match_photo(detections.boxes, photo.boxes, CALIBRATED_FROM)
-    counts = ~outcome.ignored & ~(targets(detections.boxes, photo).ignored & ~outcome.found)
-    return detections.scores[counts], outcome.found[counts]

@@ -1,6 +1,6 @@
 """What a detector learns from: labelled photos of several sources, passed over as often as each one needs."""
 
-import math
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,11 +66,4 @@ def hash_seed(*numbers: int) -> int:
 
 def fold_of(photo: LabelledPhoto) -> int:
     """Return which half of its source a photo belongs to, 0 or 1, by its name alone."""
-    import hashlib
-
     return hashlib.sha256(photo.path.name.encode()).digest()[0] % 2
-
-
-def photos_per_pass(faces: int, wanted: int) -> int:
-    """Return how many samples a face gives in one pass so that `faces` give about as many as wanted."""
-    return max(1, math.ceil(wanted / max(faces, 1)))
