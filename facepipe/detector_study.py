@@ -24,7 +24,6 @@ from facepipe.models.cache import load_weights
 from facepipe.runtime.progress import show_progress
 from facepipe.stages.detect_faces import build_detector
 from facepipe.training.labels import Labels
-from facepipe.training.loop import State
 from facepipe.training.mtcnn import MtcnnOptions
 from facepipe.training.photos import FacesOnPhoto, Variation, cover, read_photo, turn, vary
 from facepipe.training.recipe import Fit, TrainingOptions
@@ -128,12 +127,8 @@ def train_folds(
         started = time.monotonic()
         trained = train_detector(name, [*others, half], folder / f"without-{fold}", options, fit)
         seconds.append(time.monotonic() - started)
-        by_fold[fold] = build_detector(detect, _single(read_weights(trained.weights)))
+        by_fold[fold] = build_detector(detect, read_weights(trained.weights))
     return Contestant(name, by_fold, seconds)
-
-
-def _single(state: State) -> State:
-    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
 
 
 def known_detector(name: str, config: Config, model: str = "") -> Contestant:

@@ -11,6 +11,7 @@ import numpy as np
 import safetensors.torch
 
 from facepipe.errors import TrainingError, WrongUsageError
+from facepipe.models.cache import in_single_precision, publish
 from facepipe.training.ddfd import DdfdOptions, train_ddfd
 from facepipe.training.faceness import FacenessOptions, train_faceness
 from facepipe.training.hog import train_hog
@@ -66,9 +67,7 @@ def train_detector(name: str, sources: Sequence[Labels], folder: Path, options: 
     weights = folder / WEIGHTS
     if not weights.exists():
         state = {name: tensor.half() for name, tensor in recipe(sources, folder, options, fit).items()}
-        partial = weights.with_name(f".{WEIGHTS}")
-        safetensors.torch.save_file(state, partial)
-        partial.replace(weights)
+        publish(weights, safetensors.torch.save(state))
     photos = sum(len(labels.photos) for labels in sources)
     return Trained(weights, photos, sum(labels.faces for labels in sources))
 
@@ -115,12 +114,12 @@ def _digest(labels: Labels) -> str:
 
 
 def read_weights(path: Path) -> State:
-    """Return the tensors of a safetensors file to start from.
+    """Return the tensors of a safetensors file, in single precision.
 
     Raises:
         TrainingError: it can't be read.
     """
     try:
-        return dict(safetensors.torch.load_file(path))
+        return in_single_precision(safetensors.torch.load_file(path))
     except (OSError, safetensors.SafetensorError) as error:
         raise TrainingError(f"{path} is no readable safetensors file: {error}") from error

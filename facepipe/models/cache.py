@@ -11,7 +11,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -143,7 +143,11 @@ def load_weights(name: str, architecture: str | None = None) -> "dict[str, torch
         raise WeightsError(f"the weights of {name!r} are not on this machine: {_remedy(name)}")
     if hashlib.sha256(data).hexdigest() != record.sha256:
         raise WeightsError(f"the weights of {name!r} are corrupt ({weights_path(name)}): {_remedy(name)}")
-    tensors: dict[str, torch.Tensor] = safetensors.torch.load(data)
+    return in_single_precision(safetensors.torch.load(data))
+
+
+def in_single_precision(tensors: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
+    """Return tensors with their floating numbers as float32: files hold half precision, networks compute with more."""
     return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
 
 
