@@ -124,9 +124,8 @@ def train_folds(
     detect = config.detect.model_copy(update={"detector": name})
     for fold in FOLDS:
         half = Labels([photo for photo in photos.photos if fold_of(photo) != fold], {})
-        started = time.monotonic()
         trained = train_detector(name, [*others, half], folder / f"without-{fold}", options, fit)
-        seconds.append(time.monotonic() - started)
+        seconds.append(trained.seconds)
         by_fold[fold] = build_detector(detect, read_weights(trained.weights))
     return Contestant(name, by_fold, seconds)
 

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors
 import safetensors.torch
 
 from facepipe.errors import TrainingError, WrongUsageError
@@ -41,11 +43,13 @@ class Trained:
         weights: the safetensors file, in half precision.
         photos: that were learned from.
         faces: on them.
+        seconds: since the training began, or, where it was interrupted, since it last went on.
     """
 
     weights: Path
     photos: int
     faces: int
+    seconds: float
 
 
 def train_detector(name: str, sources: Sequence[Labels], folder: Path, options: TrainingOptions, fit: Fit) -> Trained:
@@ -66,10 +70,13 @@ def train_detector(name: str, sources: Sequence[Labels], folder: Path, options: 
     _claim(folder, {"name": name, **_plain(options), "labels": [_digest(labels) for labels in sources]})
     weights = folder / WEIGHTS
     if not weights.exists():
+        started = time.monotonic()
         state = {name: tensor.half() for name, tensor in recipe(sources, folder, options, fit).items()}
-        publish(weights, safetensors.torch.save(state))
+        publish(weights, safetensors.torch.save(state, {"seconds": f"{time.monotonic() - started:.1f}"}))
+    with safetensors.safe_open(weights, "pt") as file:
+        seconds = float(file.metadata()["seconds"])
     photos = sum(len(labels.photos) for labels in sources)
-    return Trained(weights, photos, sum(labels.faces for labels in sources))
+    return Trained(weights, photos, sum(labels.faces for labels in sources), seconds)
 
 
 def _claim(folder: Path, settings: dict[str, Any]) -> None:
