@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from facepipe.errors import FacepipeError, TrainingError
+from facepipe.training.memory import keep_freed_memory
 
 Batch = Mapping[str, Tensor]
 State = dict[str, Tensor]
@@ -194,6 +195,7 @@ def fit(
 
 def train(task: Task, plan: Plan, worker: Worker) -> None:
     """Carry a task out as one of the workers, from the last checkpoint to the plan's end."""
+    keep_freed_memory()
     torch.manual_seed(plan.seed)
     network = task.network().to(worker.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _optimizer(network, plan)

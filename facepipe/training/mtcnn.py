@@ -50,9 +50,9 @@ TASK_WEIGHTS = {"pnet": (1.0, 0.5, 0.5), "rnet": (1.0, 0.5, 0.5), "onet": (1.0, 
 BATCH = {NEGATIVE: 144, POSITIVE: 48, PART: 48}
 STEPS = {"pnet": 8000, "rnet": 4000, "onet": 2000}  # a step of O-Net takes as long as fifty of P-Net's
 LEARNING_RATE = 2e-3
-FACES = {"pnet": 5_000, "rnet": 3_000, "onet": 3_000}  # each source shows so many, counting repetitions
-MINING_THRESHOLDS = (0.5, 0.5, 0.5)
-MINING_LEAST_FACE = 16.0  # pixels; smaller ones would take most of the time
+FACES = {"pnet": 5_000, "rnet": 3_000, "onet": 2_000}  # each source shows so many, counting repetitions
+MINING_THRESHOLDS = (0.6, 0.6, 0.5)
+MINING_LEAST_FACE = 20.0  # pixels; smaller ones would take most of the time
 LEAST_FACE = 10.0  # pixels; smaller faces neither teach nor are background
 
 
