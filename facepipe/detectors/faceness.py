@@ -21,7 +21,8 @@ from facepipe.detectors.faceness_score import Arrangement, faceness
 from facepipe.detectors.step_pictures import heat_picture
 from facepipe.imaging import boxes
 from facepipe.imaging.pyramid import Octaves, pyramid_scales
-from facepipe.models.faceness_networks import PARTS, FacenessClassifier, PartNet, attributes_of, part_of
+from facepipe.models.faceness_networks import PARTS, FacenessClassifier, PartNet, attributes_of
+from facepipe.models.tensors import part_of
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]

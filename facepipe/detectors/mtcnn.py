@@ -23,6 +23,7 @@ from facepipe.imaging import boxes
 from facepipe.imaging.pyramid import Octaves, pyramid_scales
 from facepipe.models.cache import load_weights
 from facepipe.models.mtcnn_networks import ONet, PNet, RNet
+from facepipe.models.tensors import part_of
 
 Image = NDArray[np.uint8]
 Thresholds = tuple[float, float, float]
@@ -194,8 +195,7 @@ class MTCNN:
         return concatenate(passed)
 
     def _prepare(self, network: Network, prefix: str, weights: Mapping[str, Tensor]) -> Network:
-        own = {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
-        network.load_state_dict(own)
+        network.load_state_dict(part_of(weights, prefix))
         return network.eval().to(self._device).to(memory_format=torch.channels_last)
 
     def _to_input(self, images: Sequence[Image], dtype: torch.dtype) -> Tensor:

@@ -10,8 +10,8 @@ from facepipe.models.ddfd_network import DDFDNetwork
 from facepipe.models.faceness_networks import TENSOR_SHAPES, faceness_networks
 from facepipe.models.inception_resnet_v1 import InceptionResNetV1
 from facepipe.models.mtcnn_networks import ONet, PNet, RNet
+from facepipe.models.tensors import State
 
-State = Mapping[str, torch.Tensor]
 Shapes = dict[str, tuple[int, ...]]
 _FLOATS = (torch.float32, torch.float16)
 

@@ -8,13 +8,12 @@ is learned from where the part lies, beside its attributes, rather than read out
 alone. Both take RGB as (pixel - 127.5) / 128.
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-State = Mapping[str, Tensor]
+from facepipe.models.tensors import State
 
 PARTS = ("hair", "eyes", "nose", "mouth", "beard")
 # Tensors beside the networks'. The parts' arrangement (`detectors.faceness_score`): each part's region; five weights, a
@@ -97,9 +96,6 @@ class FacenessClassifier(nn.Module):
 def fold_normalisation(state: State) -> dict[str, Tensor]:
     """Return a learned network's state dict for the same network without batch normalisation: convolutions do both.
 
-    With y = (conv(x) - mean) / sqrt(variance + 1e-5) * weight + bias, all of it constant once learned, the factor
-    goes into the kernels and the rest is their bias.
-
     Args:
         state: of a network with blocks that normalise; `….conv.weight` beside `….norm.weight` and the like.
     """
@@ -108,15 +104,12 @@ def fold_normalisation(state: State) -> dict[str, Tensor]:
         if not name.endswith(".norm.weight"):
             continue
         block = name.removesuffix(".norm.weight")
-        factor = state[name] / torch.sqrt(state[f"{block}.norm.running_var"] + 1e-5)
-        folded[f"{block}.conv.weight"] = state[f"{block}.conv.weight"] * factor[:, None, None, None]
-        folded[f"{block}.conv.bias"] = state[f"{block}.norm.bias"] - state[f"{block}.norm.running_mean"] * factor
-    return folded
-
-
-def part_of(state: State, prefix: str) -> dict[str, Tensor]:
-    """Return the tensors whose names begin with a prefix, in float32, by the rest of their names."""
-    return {name.removeprefix(prefix): value.float() for name, value in state.items() if name.startswith(prefix)}
+        mean, variance, shift = (state[f"{block}.norm.{part}"] for part in ("running_mean", "running_var", "bias"))
+        kernel = state[f"{block}.conv.weight"]
+        folded[f"{block}.conv.weight"], folded[f"{block}.conv.bias"] = fuse_conv_bn_weights(
+            kernel, None, mean, variance, 1e-5, state[name], shift
+        )
+    return {name: value.detach() for name, value in folded.items()}
 
 
 def attributes_of(state: State, part: str) -> int:

@@ -30,7 +30,6 @@ from facepipe.training.ddfd_samples import (
     MISTAKEN,
     crops_near_and_far,
     crops_taken_for_faces,
-    hold_out,
     ignore_small_faces,
     mean_face_box,
 )
@@ -40,7 +39,7 @@ from facepipe.training.normalised import Normalised, fold
 from facepipe.training.photos import Variation, varied_photos
 from facepipe.training.recipe import Fit, TrainingOptions
 from facepipe.training.samples import Samples, SampleWriter
-from facepipe.training.sources import hash_seed, passes_over
+from facepipe.training.sources import hash_seed, hold_out, passes_over
 
 FACES_A_BATCH, OTHERS_A_BATCH = 32, 96  # section 3
 MISTAKEN_A_BATCH = 48  # of the others, once there are such

@@ -4,7 +4,6 @@ Source: Farfade, Saberian and Li 2015, "Multi-view Face Detection Using Deep Con
 windows that overlap a face by more than 50 % (IoU) are faces, all others are none.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from facepipe.detectors.ddfd import DDFD
 from facepipe.models.ddfd_network import FACE_SHARE
-from facepipe.training.labels import LabelledPhoto, Labels
+from facepipe.training.labels import Labels
 from facepipe.training.photos import FacesOnPhoto
 from facepipe.training.samples import Arrays
 from facepipe.training.windows import Jitter, anywhere, near_faces, take_crops, targets
@@ -27,7 +26,6 @@ AREA_A_WINDOW = 16_000  # pixels of a photo for each window of it that lies anyw
 COARSE = (20, 80)  # pixels across a crop that is made coarse
 MOST_BLACK = 0.4  # share of a crop of background that may lie past the photo
 MOST_MISTAKEN = 30  # windows of one photo
-HELD_OUT_OF = 8  # one photo in so many calibrates scores
 
 
 def crops_near_and_far(photo: FacesOnPhoto, crop: int, rng: np.random.Generator) -> Arrays:
@@ -114,21 +112,6 @@ def ignore_small_faces(labels: Labels) -> Labels:
         photos.append(replace(photo, boxes=photo.boxes[large], landmarks=photo.landmarks[large], ignored=ignored))
     fewer = Labels(photos, labels.left_out)
     return fewer if fewer.faces else labels
-
-
-def hold_out(sources: Sequence[Labels]) -> tuple[list[Labels], list[list[LabelledPhoto]]]:
-    """Return the sources to learn from, and of each the photos that are held out, one in HELD_OUT_OF by their order.
-
-    A source with too few photos to miss one keeps all.
-    """
-    kept, held = [], []
-    for labels in sources:
-        out = labels.photos[HELD_OUT_OF // 2 :: HELD_OUT_OF]
-        rest = [photo for photo in labels.photos if photo not in out] if out else labels.photos
-        whole = not any(len(photo.boxes) for photo in rest)
-        kept.append(labels if whole else Labels(rest, labels.left_out))
-        held.append([] if whole else list(out))
-    return kept, held
 
 
 def _height(boxes: Floats) -> Floats:

@@ -13,11 +13,12 @@ import safetensors.torch
 import torch
 
 from facepipe.detectors.faceness import Faceness
+from facepipe.models.cache import publish
 from facepipe.models.faceness_networks import PARTS, FacenessClassifier, PartNet, fold_normalisation
+from facepipe.models.tensors import part_of
 from facepipe.training.batches import MixedBatches, as_input
 from facepipe.training.calibration import UNCALIBRATED, calibrate_detector
 from facepipe.training.celeba import ATTRIBUTES, read_attributes
-from facepipe.training.ddfd_samples import hold_out
 from facepipe.training.faceness_arrangement import learn_arrangement
 from facepipe.training.faceness_classifier import (
     BATCH,
@@ -33,7 +34,7 @@ from facepipe.training.loop import Plan, State
 from facepipe.training.photos import Variation
 from facepipe.training.recipe import Fit, TrainingOptions
 from facepipe.training.samples import Samples, SampleWriter
-from facepipe.training.sources import Pass, hash_seed, passes_over
+from facepipe.training.sources import Pass, hash_seed, hold_out, passes_over
 
 PART_STEPS, PART_FACES, PART_RATE = 600, 3400, 3e-3
 COUNTED_FACE = 20.0  # px: lower faces don't count when it comes to how often a source is passed over
@@ -145,15 +146,12 @@ def _arrange(samples: Samples, state: State, folder: Path, options: FacenessOpti
             logits = [network(crops[first : first + 64])[:, 0] for first in range(0, len(crops), 64)]
             responses.append(torch.sigmoid(torch.cat(logits)).numpy())
         arrangement = learn_arrangement(np.stack(responses, axis=1), arrays["faces"][chosen], options.seed)
-        partial = file.with_name(f".{file.name}")
-        safetensors.torch.save_file(arrangement.tensors(), partial)
-        partial.replace(file)
+        publish(file, safetensors.torch.save(arrangement.tensors()))
     return dict(safetensors.torch.load_file(file))
 
 
 def _part_network(state: State, part: str) -> PartNet:
-    prefix = f"parts.{part}."
-    own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    own = part_of(state, f"parts.{part}.")
     network = PartNet(len(own["head.bias"]) - 1)
     network.load_state_dict(own)
     return network.eval()

@@ -20,14 +20,16 @@ from facepipe.imaging.boxes import iou
 from facepipe.models.faceness_networks import FacenessClassifier
 from facepipe.training.batches import MixedBatches, as_input
 from facepipe.training.loop import Batch, State
-from facepipe.training.mtcnn import NEGATIVE, PART, POSITIVE, hard_face_loss, masked_square_loss
+from facepipe.training.losses import hard_face_loss, masked_square_loss
 from facepipe.training.photos import FacesOnPhoto, cover
 from facepipe.training.windows import (
-    NEGATIVE_BELOW,
-    PART_FROM,
-    POSITIVE_FROM,
+    NEGATIVE,
+    NEITHER,
+    PART,
+    POSITIVE,
     Jitter,
     anywhere,
+    kinds_of,
     near_faces,
     take_crops,
     targets,
@@ -114,12 +116,8 @@ def _chosen(
     """Return samples of each kind from windows; hard negatives before others."""
     wanted = targets(windows, photo)
     heights = photo.boxes[:, 3] - photo.boxes[:, 1]
-    small = heights[wanted.face] < LEAST_FACE if len(heights) else np.zeros(len(windows), bool)
-    kind = np.full(len(windows), -1, np.int8)
-    kind[(wanted.overlap < NEGATIVE_BELOW) & (windows[:, 3] - windows[:, 1] >= LEAST_FACE)] = NEGATIVE
-    kind[(wanted.overlap >= PART_FROM) & ~small] = PART
-    kind[(wanted.overlap > POSITIVE_FROM) & ~small] = POSITIVE
-    kind[wanted.ignored] = -1
+    kind = kinds_of(wanted, photo, LEAST_FACE)
+    kind[(kind == NEGATIVE) & (windows[:, 3] - windows[:, 1] < LEAST_FACE)] = NEITHER
     faces = max(int((heights >= LEAST_FACE).sum()), 1)
     rows = []
     for sort, most in MOST.items():

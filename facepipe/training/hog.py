@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from facepipe.detectors.hog.model import HogModel
 from facepipe.detectors.hog.search import shows_enough
@@ -22,10 +21,9 @@ from facepipe.training.hog_classifier import train_classifier, train_places
 from facepipe.training.hog_options import CELLS, HogOptions
 from facepipe.training.hog_samples import collect_background, collect_faces, find_codebook
 from facepipe.training.labels import Labels
+from facepipe.training.loop import State
 from facepipe.training.recipe import Fit
 from facepipe.training.samples import Arrays, Samples
-
-State = dict[str, torch.Tensor]
 
 MOST_ROUNDS = 5
 
@@ -47,7 +45,7 @@ def train_hog(sources: Sequence[Labels], folder: Path, options: HogOptions, fit:
         raise WrongUsageError("hog is trained without steps: leave out --learning-rate")
     if not 0 <= options.rounds <= MOST_ROUNDS or options.words < 2 or options.cell < 2:
         raise WrongUsageError(f"hog needs at least 2 words, cells of 2 pixels, and 0 to {MOST_ROUNDS} rounds")
-    codebook = find_codebook(sources, folder / "codebook.npy", options, fit)
+    codebook = find_codebook(sources, folder / "codebook.safetensors", options, fit)
     faces = Samples(folder / "faces")
     if not faces.exists():
         collect_faces(sources, faces, codebook, options, fit)

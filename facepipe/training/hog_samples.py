@@ -11,11 +11,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import safetensors.torch
+import torch
 from numpy.typing import NDArray
 
 from facepipe.detectors.hog.codebook import Codebook, picture_blocks
 from facepipe.detectors.hog.model import HogModel
 from facepipe.errors import TrainingError
+from facepipe.models.cache import publish
 from facepipe.training.hog_classifier import train_codebook
 from facepipe.training.hog_options import HogOptions
 from facepipe.training.hog_windows import (
@@ -87,10 +90,9 @@ def find_codebook(sources: Sequence[Labels], file: Path, options: HogOptions, fi
         blocks = np.concatenate([_some(np.concatenate(part), BLOCKS // 2, rng) for part in (of_faces, of_background)])
         if len(blocks) < options.words:
             raise TrainingError(f"there are only {len(blocks):,} blocks, too few for {options.words:,} words")
-        partial = file.with_name(f".{file.name}")
-        np.save(partial, train_codebook(blocks, options.words, options.seed))
-        partial.replace(file)
-    return Codebook(np.load(file))
+        words = torch.from_numpy(train_codebook(blocks, options.words, options.seed))
+        publish(file, safetensors.torch.save({"codebook": words}))
+    return Codebook(safetensors.torch.load_file(file)["codebook"].numpy())
 
 
 def _blocks_anywhere(photo: FacesOnPhoto, cell: int, rng: np.random.Generator) -> Floats:

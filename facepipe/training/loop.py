@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from facepipe.errors import FacepipeError, TrainingError
+from facepipe.models.cache import publish
 from facepipe.training.memory import keep_freed_memory
 
 Batch = Mapping[str, Tensor]
@@ -184,9 +185,7 @@ def fit(
             checkpoint = _fit_on_ray(task, plan, folder, ray, tell)
         state, _, rows = _read(checkpoint)
         pq.write_table(pa.Table.from_pylist(rows), folder / PROGRESS)
-        partial = folder / f".{FINISHED}"
-        safetensors.torch.save_file(state, partial)
-        partial.replace(finished)
+        publish(finished, safetensors.torch.save(state))
         (folder / CHECKPOINT).unlink(missing_ok=True)
         shutil.rmtree(folder / RAY_RUN, ignore_errors=True)
     learned: State = safetensors.torch.load_file(finished)
@@ -318,9 +317,7 @@ class _Here:
 
     def report(self, progress: Progress, checkpoint: bytes | None) -> None:
         if checkpoint is not None:
-            partial = self._folder / f".{CHECKPOINT}"
-            partial.write_bytes(checkpoint)
-            partial.replace(self._folder / CHECKPOINT)
+            publish(self._folder / CHECKPOINT, checkpoint)
         self._tell(progress)
 
 

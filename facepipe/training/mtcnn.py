@@ -16,24 +16,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from facepipe.detectors.mtcnn import MTCNN
 from facepipe.imaging.boxes import square
 from facepipe.models.mtcnn_networks import ONet, PNet, RNet
+from facepipe.models.tensors import part_of
 from facepipe.training.batches import MixedBatches, as_input
 from facepipe.training.labels import Labels
 from facepipe.training.loop import Batch, Plan, State
+from facepipe.training.losses import hard_face_loss, masked_square_loss
 from facepipe.training.photos import FacesOnPhoto
 from facepipe.training.recipe import Fit, TrainingOptions
 from facepipe.training.samples import Samples, SampleWriter
 from facepipe.training.sources import hash_seed, passes_over
 from facepipe.training.windows import (
-    NEGATIVE_BELOW,
-    PART_FROM,
-    POSITIVE_FROM,
+    NEGATIVE,
+    PART,
+    POSITIVE,
     Jitter,
     anywhere,
+    kinds_of,
     near_faces,
     take_crops,
     targets,
@@ -41,8 +43,6 @@ from facepipe.training.windows import (
 
 Floats = NDArray[np.float32]
 
-NEGATIVE, POSITIVE, PART = 0, 1, 2
-HARD_SHARE = 0.7  # of a batch's samples: those with the greatest loss teach face classification (section II.C)
 NETWORKS: dict[str, type[PNet | RNet | ONet]] = {"pnet": PNet, "rnet": RNet, "onet": ONet}
 # Weights of the tasks (section III.A): face classification, bounding-box regression, landmarks.
 TASK_WEIGHTS = {"pnet": (1.0, 0.5, 0.5), "rnet": (1.0, 0.5, 0.5), "onet": (1.0, 0.5, 1.0)}
@@ -90,32 +90,6 @@ class MtcnnTask:
         return {"loss": torch.stack(parts).sum(), **loss}
 
 
-def hard_face_loss(probability: Tensor, kind: Tensor) -> Tensor:
-    """Return the mean cross entropy of the hardest samples: HARD_SHARE of positives and negatives (section II.C).
-
-    Args:
-        probability: (N,) of a face.
-        kind: (N,) NEGATIVE, POSITIVE, or PART, which is neither.
-    """
-    judged = kind != PART
-    with torch.autocast(probability.device.type, enabled=False):
-        loss = F.binary_cross_entropy(probability[judged].float(), (kind[judged] == POSITIVE).float(), reduction="none")
-    hardest = max(1, int(HARD_SHARE * len(loss)))
-    return loss.topk(hardest).values.mean()
-
-
-def masked_square_loss(predicted: Tensor, wanted: Tensor, counts: Tensor) -> Tensor:
-    """Return the mean over rows that count of the squared distance (section II.C, equations 2 and 3); 0 of none.
-
-    Args:
-        predicted: (N, D).
-        wanted: (N, D); rows that don't count may hold anything.
-        counts: (N,) bool.
-    """
-    distance = (predicted - wanted.where(counts[:, None], predicted.detach())).square().sum(dim=1)
-    return (distance * counts).sum() / counts.sum().clamp(min=1)
-
-
 @dataclass(frozen=True)
 class MtcnnOptions(TrainingOptions):
     """What can be chosen.
@@ -144,7 +118,7 @@ def train_mtcnn(sources: Sequence[Labels], folder: Path, options: MtcnnOptions, 
         plan = Plan(
             options.steps_of(STEPS[name]), options.learning_rate or LEARNING_RATE, seed=hash_seed(options.seed, 1)
         )
-        own = None if options.init is None else _part(options.init, name)
+        own = None if options.init is None else part_of(options.init, f"{name}.")
         learned = fit.network(MtcnnTask(name, MixedBatches(samples, BATCH), own), plan, folder / name, name)
         state |= {f"{name}.{key}": value for key, value in learned.items()}
     return state
@@ -189,14 +163,8 @@ def _samples(
 ) -> dict[str, np.ndarray]:
     """Return the crops of windows that are of one kind or another, and what a network should say of them."""
     wanted = targets(windows, photo)
-    height = photo.boxes[:, 3] - photo.boxes[:, 1]
-    small = height[wanted.face] < LEAST_FACE if len(height) else np.zeros(len(windows), bool)
-    kind = np.full(len(windows), -1, np.int8)
-    kind[wanted.overlap < NEGATIVE_BELOW] = NEGATIVE
-    kind[(wanted.overlap >= PART_FROM) & ~small] = PART
-    kind[(wanted.overlap > POSITIVE_FROM) & ~small] = POSITIVE
-    kind[wanted.ignored] = -1
-    faces = max(len(height), 1)
+    kind = kinds_of(wanted, photo, LEAST_FACE)
+    faces = max(len(photo.boxes), 1)
     chosen = []
     limits = {NEGATIVE: 40 if has_found else 24, POSITIVE: 8 * faces, PART: 8 * faces}
     for sort, most in limits.items():
@@ -218,7 +186,3 @@ def _cascade(state: State) -> MTCNN:
         if f"{name}.conv1.weight" not in whole:
             whole |= {f"{name}.{key}": value for key, value in network().state_dict().items()}
     return MTCNN(whole, min_face=MINING_LEAST_FACE, thresholds=MINING_THRESHOLDS)
-
-
-def _part(state: State, name: str) -> State:
-    return {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}

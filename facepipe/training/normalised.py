@@ -6,10 +6,11 @@ normalisation is a scale and a shift of each channel, which the convolution befo
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from facepipe.models.alexnet import AlexNet
+from facepipe.models.tensors import part_of
 
 LAYERS = (3, 6, 8, 10)  # convolutions of AlexNet that are normalised; the first one's inputs are so already
 
@@ -42,15 +43,13 @@ def fold(state: Mapping[str, Tensor], epsilon: float = 1e-5) -> dict[str, Tensor
         state: of a `Normalised` network, whose running statistics are taken.
         epsilon: added to the variances.
     """
-    folded = {
-        name.removeprefix("network."): values.clone() for name, values in state.items() if name.startswith("network.")
-    }
+    folded = part_of(state, "network.")
     for layer in LAYERS:
         scale, shift, mean, variance = (
             state[f"norms.{layer}.{name}"] for name in ("weight", "bias", "running_mean", "running_var")
         )
-        factor = scale / torch.sqrt(variance + epsilon)
         weight, bias = f"features.{layer}.weight", f"features.{layer}.bias"
-        folded[weight] = folded[weight] * factor[:, None, None, None]
-        folded[bias] = (folded[bias] - mean) * factor + shift
-    return folded
+        folded[weight], folded[bias] = fuse_conv_bn_weights(
+            folded[weight], folded[bias], mean, variance, epsilon, scale, shift
+        )
+    return {name: values.detach() for name, values in folded.items()}

@@ -8,6 +8,7 @@ from pathlib import Path
 from facepipe.training.labels import Labels
 from facepipe.training.loop import Plan, Progress, RaySettings, State, Task, fit
 from facepipe.training.photos import Variation
+from facepipe.training.sources import passes_of
 
 Say = Callable[[str], None]
 
@@ -58,5 +59,5 @@ class Fit:
     @contextmanager
     def mining(self, name: str, sources: Sequence[Labels], faces: int) -> Iterator[Callable[[int], None]]:
         """Say how many photos have been looked at for samples, while the block runs."""
-        total = sum(len(labels.photos) * max(1, round(faces / labels.faces)) for labels in sources)
+        total = sum(len(labels.photos) * passes_of(labels, faces) for labels in sources)
         yield lambda shown: self.say(f"samples for {name}: {shown:,} of about {total:,} photos")

@@ -16,6 +16,7 @@ from facepipe.training.photos import FacesOnPhoto
 
 Floats = NDArray[np.float32]
 
+NEGATIVE, POSITIVE, PART, NEITHER = 0, 1, 2, -1  # kinds of windows
 NEGATIVE_BELOW = 0.3
 PART_FROM = 0.4
 POSITIVE_FROM = 0.65
@@ -58,6 +59,24 @@ def targets(windows: Floats, photo: FacesOnPhoto) -> Targets:
     return Targets(
         best, face, offsets.astype(np.float32), landmarks.astype(np.float32), on_ignored & (best < PART_FROM)
     )
+
+
+def kinds_of(wanted: Targets, photo: FacesOnPhoto, least_face: float) -> NDArray[np.int8]:
+    """Return the kind of each window (N,) int8, NEITHER where it teaches nothing.
+
+    Args:
+        wanted: of windows on the photo.
+        photo: labelled.
+        least_face: in pixels; windows on lower faces are neither faces nor background.
+    """
+    height = photo.boxes[:, 3] - photo.boxes[:, 1]
+    small = height[wanted.face] < least_face if len(height) else np.zeros(len(wanted.face), bool)
+    kind = np.full(len(wanted.face), NEITHER, np.int8)
+    kind[wanted.overlap < NEGATIVE_BELOW] = NEGATIVE
+    kind[(wanted.overlap >= PART_FROM) & ~small] = PART
+    kind[(wanted.overlap > POSITIVE_FROM) & ~small] = POSITIVE
+    kind[wanted.ignored] = NEITHER
+    return kind
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """What a trained detector by histograms of oriented gradients knows, as arrays and as a state dict of tensors."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +9,9 @@ from torch import Tensor
 
 from facepipe.detectors.hog.codebook import Codebook
 from facepipe.detectors.hog.descriptor import BLOCK
+from facepipe.models.tensors import State
 
 Floats = NDArray[np.float32]
-State = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)

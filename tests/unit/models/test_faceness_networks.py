@@ -11,8 +11,8 @@ from facepipe.models.faceness_networks import (
     PartNet,
     attributes_of,
     fold_normalisation,
-    part_of,
 )
+from facepipe.models.tensors import part_of
 
 
 @pytest.fixture(autouse=True)

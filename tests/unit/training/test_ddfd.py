@@ -25,7 +25,6 @@ from facepipe.training.ddfd_samples import (
     MISTAKEN,
     coarsened,
     crops_taken_for_faces,
-    hold_out,
     ignore_small_faces,
     mean_face_box,
     samples_of,
@@ -157,15 +156,6 @@ def test_what_a_network_takes_for_faces_is_mistaken_unless_it_is_one() -> None:
 
     rows = crops_taken_for_faces(photo([[50, 20, 80, 50]]), Everywhere(), 97, np.random.default_rng(0))
     assert rows["kind"].tolist() == [MISTAKEN, MISTAKEN]
-
-
-def test_one_photo_in_eight_is_held_out_unless_too_few_would_be_left(labels: Labels) -> None:
-    few = Labels(labels.photos[:3], {})
-    kept, held = hold_out([labels, few])
-    assert ([len(source.photos) for source in kept], [len(photos) for photos in held]) == ([21, 3], [3, 0])
-    assert not {photo.path for photo in kept[0].photos} & {photo.path for photo in held[0]}
-    lone = Labels([*labels.photos[:0], *(p for p in labels.photos[4:5])], {})
-    assert hold_out([lone])[1] == [[]]
 
 
 def test_small_faces_are_ignored_and_do_not_count(labels: Labels) -> None:

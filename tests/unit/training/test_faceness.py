@@ -16,9 +16,9 @@ from facepipe.training.faceness import FacenessOptions, train_faceness
 from facepipe.training.faceness_parts import BACKGROUND, FACE
 from facepipe.training.labels import Labels, read_labels
 from facepipe.training.loop import State
-from facepipe.training.mtcnn import NEGATIVE, PART, POSITIVE
 from facepipe.training.photos import Variation, read_photo
 from facepipe.training.recipe import Fit
+from facepipe.training.windows import NEGATIVE, PART, POSITIVE
 from tests.drawn_faces import draw_photos
 from tests.unit.training.test_celeba import line, miniature
 

@@ -16,8 +16,8 @@ from facepipe.training.faceness_classifier import (
     cover_background,
     shrink,
 )
-from facepipe.training.mtcnn import NEGATIVE, PART, POSITIVE
 from facepipe.training.photos import FacesOnPhoto
+from facepipe.training.windows import NEGATIVE, PART, POSITIVE
 from tests.drawn_photos import draw_scene
 
 FACE = (60.0, 30.0, 98.0, 80.0)

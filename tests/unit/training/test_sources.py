@@ -6,7 +6,7 @@ from PIL import Image
 
 from facepipe.training.labels import LabelledPhoto, Labels
 from facepipe.training.photos import Variation
-from facepipe.training.sources import fold_of, passes_over
+from facepipe.training.sources import fold_of, hold_out, passes_over
 
 
 @pytest.fixture
@@ -47,3 +47,13 @@ def test_a_photo_that_vanished_costs_no_other(sources: list[Labels]) -> None:
 def test_folds_depend_on_names_alone(sources: list[Labels]) -> None:
     photos = [photo for labels in sources for photo in labels.photos]
     assert {fold_of(photo) for photo in photos} == {0, 1}
+
+
+def test_one_photo_in_eight_is_held_out_unless_too_few_would_be_left() -> None:
+    box = np.array([[2, 2, 12, 14]], np.float32)
+    points = np.full((1, 5, 2), np.nan, np.float32)
+    photos = [LabelledPhoto(Path(f"{number}.png"), box, points, box[:0]) for number in range(24)]
+    kept, held = hold_out([Labels(photos, {}), Labels(photos[:3], {})])
+    assert ([len(source.photos) for source in kept], [len(photos) for photos in held]) == ([21, 3], [3, 0])
+    assert not {photo.path for photo in kept[0].photos} & {photo.path for photo in held[0]}
+    assert hold_out([Labels(photos[4:5], {})])[1] == [[]]
