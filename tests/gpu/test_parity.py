@@ -1,5 +1,7 @@
 """Half precision on a GPU agrees with single precision on the CPU, on real faces: `make test-gpu`."""
 
+from pathlib import Path
+
 import faiss
 import numpy as np
 import pytest
@@ -9,9 +11,20 @@ from PIL import Image
 from facepipe.alignment.box_crop import crop_faces
 from facepipe.clustering.knn import gpus, most_similar
 from facepipe.demo_album import make_album
+from facepipe.detectors.ddfd import DDFD
+from facepipe.detectors.faceness import Faceness
 from facepipe.detectors.mtcnn import MTCNN
 from facepipe.embedders.facenet import FaceNet
 from facepipe.imaging.boxes import iou
+from facepipe.models.cache import load_weights
+from facepipe.training.batches import MixedBatches
+from facepipe.training.labels import read_labels
+from facepipe.training.loop import Plan, Progress, fit
+from facepipe.training.mtcnn import MtcnnOptions, MtcnnTask, collect
+from facepipe.training.photos import Variation
+from facepipe.training.recipe import Fit
+from facepipe.training.windows import NEGATIVE, PART, POSITIVE
+from tests.drawn_faces import draw_photos
 
 pytestmark = [
     pytest.mark.gpu,
@@ -31,6 +44,32 @@ def test_the_same_faces_are_found(photos: list[np.ndarray]) -> None:
         sure = on_cpu.scores >= 0.9
         overlap = iou(on_cpu.boxes[sure], on_gpu.boxes)
         assert (overlap.max(axis=1) > 0.95).all()
+
+
+@pytest.mark.parametrize(("name", "detector"), [("ddfd", DDFD), ("faceness", Faceness)])
+def test_the_same_faces_are_found_by(name: str, detector: type[DDFD | Faceness], photos: list[np.ndarray]) -> None:
+    weights = load_weights(name, name)
+    on_cpu, on_gpu = (detector(weights, device=device).detect(photos) for device in ("cpu", "cuda"))
+    for one, other in zip(on_cpu, on_gpu, strict=True):
+        sure = one.scores >= 0.5
+        assert (iou(one.boxes[sure], other.boxes).max(axis=1, initial=0) > 0.9).all()
+
+
+def test_a_training_in_mixed_precision_learns_as_one_on_the_cpu_does(tmp_path: Path) -> None:
+    drawn = draw_photos(tmp_path / "photos", 12, seed=4)
+    labels = read_labels(drawn.images, drawn.boxes, drawn.landmarks)
+    options = MtcnnOptions(effort=0.01, variation=Variation(0, 0, 0, 0))
+    samples = collect("pnet", [labels], tmp_path / "samples", {}, options, Fit())
+    task = MtcnnTask("pnet", MixedBatches(samples, {POSITIVE: 32, PART: 16, NEGATIVE: 48}))
+    means = []
+    for device in ("cpu", "cuda"):
+        reports: list[Progress] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.cuda, "is_available", lambda device=device: device == "cuda")
+            fit(task, Plan(400, 2e-3, report_steps=100), tmp_path / device, on_progress=reports.append)
+        means.append(reports[-1].losses["loss"])
+        assert means[-1] < 0.5 * reports[0].losses["loss"]
+    assert means[1] == pytest.approx(means[0], abs=0.02)
 
 
 def test_embeddings_agree(photos: list[np.ndarray]) -> None:
