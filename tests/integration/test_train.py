@@ -1,6 +1,7 @@
 """Detectors are trained through the real program, on drawn faces: killed, resumed, imported, and better than chance."""
 
 import csv
+import re
 import signal
 import subprocess
 import time
@@ -51,11 +52,11 @@ def judged(name: str, weights: Path, labels: Drawn, home: Path) -> float:
     return float(found.json["average_precision"]["20"])
 
 
-def killed_once(command: Sequence[str], moment: Path) -> None:
-    """Run the program and kill it as soon as a file is there."""
+def killed_once(command: Sequence[str], folder: Path, moment: str) -> None:
+    """Run the program and kill it as soon as a file that a pattern names is in a folder."""
     process = subprocess.Popen([*PROGRAM, *command], env=environment(), stderr=subprocess.DEVNULL)
     try:
-        while not moment.exists() and process.poll() is None:
+        while not any(folder.glob(moment)) and process.poll() is None:
             time.sleep(0.05)
         assert process.poll() is None, "it ended before it could be killed"
     finally:
@@ -65,7 +66,7 @@ def killed_once(command: Sequence[str], moment: Path) -> None:
 
 def test_mtcnn_learns_and_goes_on_after_a_kill(drawn: tuple[Drawn, Drawn], tmp_path: Path) -> None:
     command = arguments("mtcnn", drawn[0], tmp_path / "out", "--effort", "0.015")
-    killed_once(command, tmp_path / "out" / "rnet" / "samples" / "samples.json")
+    killed_once(command, tmp_path / "out" / "rnet", "samples/samples.json")
     first = (tmp_path / "out" / "pnet" / "model.safetensors").stat()
     done = facepipe(*command, "--json")
     assert done.code == 0, done.err
@@ -79,6 +80,34 @@ def test_mtcnn_learns_and_goes_on_after_a_kill(drawn: tuple[Drawn, Drawn], tmp_p
     other = facepipe(*arguments("mtcnn", drawn[0], tmp_path / "out", "--effort", "0.02"))
     assert other.code == 2
     assert "another 'effort'" in other.err
+
+
+def without(command: Sequence[str], *left_out: str) -> list[str]:
+    return [word for word in command if word not in left_out]
+
+
+@pytest.mark.long
+def test_workers_on_ray_go_on_where_a_killed_program_left_them(drawn: tuple[Drawn, Drawn], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = without(arguments("mtcnn", drawn[0], out, "--effort", "0.07", "--workers", "2"), "--engine", "local")
+    killed_once(command, out / "pnet", "ray/**/checkpoint_*/checkpoint.safetensors")
+    done = facepipe(*command)
+    assert done.code == 0, done.err
+    assert int(re.findall(r"pnet: (\d+) of 560 steps", done.err)[0]) > 500
+    assert pq.read_table(out / "pnet" / "progress.parquet")["step"].to_pylist() == [*range(50, 560, 50), 560]
+    assert judged("mtcnn", out / "model.safetensors", drawn[1], tmp_path / "home") > LEAST_AP
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["ddfd", "faceness"])
+def test_two_workers_train(name: str, drawn: tuple[Drawn, Drawn], tmp_path: Path) -> None:
+    command = arguments(name, drawn[0], tmp_path / "out", "--effort", "0.02", "--workers", "2")
+    done = facepipe(*without(command, "--engine", "local"))
+    assert done.code == 0, done.err
+    imported = facepipe(
+        "models", "import", tmp_path / "out" / "model.safetensors", "--name", "drawn", FACEPIPE_HOME=str(tmp_path)
+    )
+    assert imported.code == 0, imported.err
 
 
 def refused(*command: str | Path) -> Outcome:
