@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from facepipe.cli.options import common_options, model_options, print_json
+from facepipe.cli.options import FOLDER, common_options, model_options, print_json
 from facepipe.config import Config
 from facepipe.errors import WrongUsageError
 
@@ -24,7 +24,7 @@ def bench_options(command: Command) -> Command:
     )
     command = click.option(
         "--images",
-        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        type=FOLDER,
         metavar="DIR",
         help="Photos (default: labelled ones in FACEPIPE_DATA).",
     )(command)

@@ -5,15 +5,15 @@ from typing import Any
 
 import click
 
-from facepipe.cli.options import common_options, detector_option, print_json
+from facepipe.cli.options import FILE, NEW_FILE, common_options, detector_option, print_json
 from facepipe.errors import WrongUsageError
 
 
 @click.command()
-@click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="PHOTO")
+@click.argument("photo", type=FILE, metavar="PHOTO")
 @click.option(
     "--show",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NEW_FILE,
     metavar="PNG",
     help="Draw what the detector sees, step by step.",
 )

@@ -5,13 +5,20 @@ from typing import Any
 
 import click
 
-from facepipe.cli.options import computing_options, detector_option, model_options, print_json
+from facepipe.cli.options import (
+    FILE,
+    FOLDER,
+    NEW_FILE,
+    NEW_FOLDER,
+    computing_options,
+    detector_option,
+    model_options,
+    print_json,
+)
 from facepipe.config import DETECTORS
 from facepipe.errors import WrongUsageError
 
-images_option = click.option(
-    "--images", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR"
-)
+images_option = click.option("--images", required=True, type=FOLDER, metavar="DIR")
 
 
 @click.group("eval")
@@ -21,7 +28,7 @@ def evaluate() -> None:
 
 @evaluate.command()
 @images_option
-@click.option("--pairs", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
+@click.option("--pairs", required=True, type=FILE, metavar="FILE")
 @model_options
 @computing_options
 def lfw(images: Path, pairs: Path, **options: Any) -> None:
@@ -33,7 +40,7 @@ def lfw(images: Path, pairs: Path, **options: Any) -> None:
 
 @evaluate.command()
 @images_option
-@click.option("--boxes", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="CSV")
+@click.option("--boxes", required=True, type=FILE, metavar="CSV")
 @detector_option
 @computing_options
 def detection(images: Path, boxes: Path, **options: Any) -> None:
@@ -45,11 +52,11 @@ def detection(images: Path, boxes: Path, **options: Any) -> None:
 
 @evaluate.command()
 @images_option
-@click.option("--boxes", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="CSV")
+@click.option("--boxes", required=True, type=FILE, metavar="CSV")
 @click.option(
     "--other-images",
     multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=FOLDER,
     metavar="DIR",
     help="Photos that every training sees; may be repeated, each with --other-boxes and --other-landmarks.",
 )
@@ -57,15 +64,15 @@ def detection(images: Path, boxes: Path, **options: Any) -> None:
 @click.option("--other-landmarks", multiple=True, type=click.Path(path_type=Path), metavar="CSV")
 @click.option(
     "--unseen-images",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=FOLDER,
     metavar="DIR",
     help="Photos that no training sees, judged as well, with --unseen-boxes.",
 )
-@click.option("--unseen-boxes", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="CSV")
+@click.option("--unseen-boxes", type=FILE, metavar="CSV")
 @click.option(
     "--out",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NEW_FOLDER,
     metavar="DIR",
     help="For the trainings; what is finished there is not done again.",
 )
@@ -122,7 +129,7 @@ def _peer_detectors() -> list[Any]:
 )
 @click.option(
     "--plot",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NEW_FILE,
     metavar="FILE",
     help="Draw what --peers measures, with every setting on all faces, as .png or .svg.",
 )
@@ -172,10 +179,10 @@ def made_library(images: Path, libraries: int, seed: int, **options: Any) -> Non
 
 @evaluate.command()
 @images_option
-@click.option("--pairs", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
+@click.option("--pairs", required=True, type=FILE, metavar="FILE")
 @click.option(
     "--parameters",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Written by `facepipe models quality`.  [default: those that ship]",
 )
@@ -196,7 +203,7 @@ def quality(images: Path, pairs: Path, parameters: Path | None, seed: int, **opt
     "--images",
     required=True,
     multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=FOLDER,
     metavar="DIR",
     help="Photos; may be repeated.",
 )

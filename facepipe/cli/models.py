@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from facepipe.cli.options import common_options, computing_options, print_json
+from facepipe.cli.options import FILE, FOLDER, NEW_FILE, common_options, computing_options, print_json
 from facepipe.errors import WrongUsageError
 from facepipe.models.cache import find_record, find_status, home, known_names, weights_path
 from facepipe.models.registry import MODELS
@@ -53,12 +53,12 @@ def pull(names: tuple[str, ...], as_json: bool, **_settings: Any) -> None:
 
 
 @models.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=FILE)
 @click.option("--name", help="What the model is called from now on.")
 @click.option("--licence", metavar="TEXT", help="What the weights may be used for.")
 @click.option(
     "--mean",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="Safetensors with the mean embedding to subtract.",
 )
 @common_options
@@ -82,8 +82,8 @@ def import_model(
 
 
 @models.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--images", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
+@click.argument("file", type=NEW_FILE)
+@click.option("--images", required=True, type=FOLDER, metavar="DIR")
 @computing_options
 def mean(file: Path, images: Path, **options: Any) -> None:
     """Compute a model's mean embedding from other people's photos (DIR: a folder a person) for `import --mean FILE`.
@@ -104,8 +104,8 @@ def mean(file: Path, images: Path, **options: Any) -> None:
 
 
 @models.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--images", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
+@click.argument("file", type=NEW_FILE)
+@click.option("--images", required=True, type=FOLDER, metavar="DIR")
 @click.option("--size", type=click.IntRange(8), default=256, show_default=True, help="How many vectors.")
 @computing_options
 def cohort(file: Path, images: Path, size: int, **options: Any) -> None:
@@ -127,8 +127,8 @@ def cohort(file: Path, images: Path, size: int, **options: Any) -> None:
 
 
 @models.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--images", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
+@click.argument("file", type=NEW_FILE)
+@click.option("--images", required=True, type=FOLDER, metavar="DIR")
 @computing_options
 def spread(file: Path, images: Path, **options: Any) -> None:
     """Fit how a model's faces spread to people's photos (DIR: a folder a person), for libraries that are made.
@@ -158,8 +158,8 @@ def spread(file: Path, images: Path, **options: Any) -> None:
 
 
 @models.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--images", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
+@click.argument("file", type=NEW_FILE)
+@click.option("--images", required=True, type=FOLDER, metavar="DIR")
 @click.option("--seed", default=0, show_default=True, help="Of the choice of photos and of what is done to them.")
 @computing_options
 def quality(file: Path, images: Path, seed: int, **options: Any) -> None:

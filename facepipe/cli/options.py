@@ -13,6 +13,11 @@ from facepipe.errors import MaxFailed
 
 Command = Callable[..., Any]
 
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
+
 NAMED_SETTINGS = {"detector": "detect.detector", "embedder": "embed.embedder"}  # options of their own
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from facepipe.cli.options import common_options, library_option, print_json
+from facepipe.cli.options import NEW_FILE, common_options, library_option, print_json
 from facepipe.cli.printing import print_table
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def list_people(library: str, everyone: bool, as_json: bool, **_settings: Any) -
 @person_argument
 @click.option(
     "--sheet",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NEW_FILE,
     metavar="PNG",
     help="Draw the person's faces into a picture, the surest first.",
 )

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from facepipe.cli.options import common_options, library_option, model_options, print_json
+from facepipe.cli.options import FILE, common_options, library_option, model_options, print_json
 
 
 @click.command()
-@click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="PHOTO")
+@click.argument("photo", type=FILE, metavar="PHOTO")
 @library_option
 @model_options
 @common_options

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from facepipe.cli.options import computing_options, detector_option, print_json
+from facepipe.cli.options import FILE, FOLDER, NEW_FILE, NEW_FOLDER, computing_options, detector_option, print_json
 from facepipe.errors import WrongUsageError
 
 Command = Callable[..., Any]
@@ -30,7 +30,7 @@ def training_options(command: Command) -> Command:
                 "--images",
                 required=True,
                 multiple=True,
-                type=click.Path(exists=True, file_okay=False, path_type=Path),
+                type=FOLDER,
                 metavar="DIR",
                 help="Photos; may be repeated, each with its --boxes.",
             ),
@@ -38,7 +38,7 @@ def training_options(command: Command) -> Command:
                 "--boxes",
                 required=True,
                 multiple=True,
-                type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                type=FILE,
                 metavar="CSV",
                 help="Where faces are: columns image, x0, y0, x1, y1; perhaps face, ignore.",
             ),
@@ -51,7 +51,7 @@ def training_options(command: Command) -> Command:
             ),
             click.option(
                 "--out",
-                type=click.Path(file_okay=False, path_type=Path),
+                type=NEW_FOLDER,
                 metavar="DIR",
                 help="For checkpoints, progress and weights; the same folder goes on.  [default: training-NAME]",
             ),
@@ -123,7 +123,7 @@ def ddfd(width: float, crop: int, init: str | None, **options: Any) -> None:
 @train.command()
 @click.option(
     "--attributes",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="CelebA's list_attr_celeba.txt: parts of faces on photos that it names learn their attributes, too.",
 )
@@ -149,12 +149,12 @@ def hog(words: int, cell: int, rounds: int, **options: Any) -> None:
 @click.option(
     "--images",
     required=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=FOLDER,
     metavar="DIR",
     help="Photos, at any depth.",
 )
-@click.option("--boxes", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="CSV")
-@click.option("--landmarks", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="CSV")
+@click.option("--boxes", required=True, type=NEW_FILE, metavar="CSV")
+@click.option("--landmarks", required=True, type=NEW_FILE, metavar="CSV")
 @detector_option
 @computing_options
 def labels(images: Path, boxes: Path, landmarks: Path, **options: Any) -> None:
