@@ -14,10 +14,10 @@ import safetensors.torch
 
 from facepipe.errors import TrainingError, WrongUsageError
 from facepipe.models.cache import in_single_precision, publish
-from facepipe.training.ddfd import DdfdOptions, train_ddfd
-from facepipe.training.faceness import FacenessOptions, train_faceness
-from facepipe.training.hog import train_hog
-from facepipe.training.hog_options import HogOptions
+from facepipe.training.ddfd.train import DdfdOptions, train_ddfd
+from facepipe.training.faceness.train import FacenessOptions, train_faceness
+from facepipe.training.hog.options import HogOptions
+from facepipe.training.hog.train import train_hog
 from facepipe.training.labels import Labels
 from facepipe.training.loop import State
 from facepipe.training.mtcnn import MtcnnOptions, train_mtcnn

@@ -1,1 +1,1 @@
-"""Training: labelled photos so far, which evaluations read as well."""
+"""Training: labelled photos become samples, samples a network or a classifier; a recipe a detector."""

@@ -1,1 +1,1 @@
-"""Parts of a detector by histograms of oriented gradients: the descriptor so far; no detector uses it yet."""
+"""Parts of the detector by histograms of oriented gradients."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from facepipe.errors import WrongUsageError
-from facepipe.training.celeba import ATTRIBUTES, PART_ATTRIBUTES, read_attributes
+from facepipe.training.faceness.celeba import ATTRIBUTES, PART_ATTRIBUTES, read_attributes
 
 NAMES = ("Young", *reversed(ATTRIBUTES), "Male")  # another order, and attributes of no part
 

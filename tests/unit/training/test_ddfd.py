@@ -16,10 +16,9 @@ from facepipe.errors import WrongUsageError
 from facepipe.evaluation.detection import evaluate_detections
 from facepipe.models.architectures import check_shapes
 from facepipe.models.ddfd_network import DDFDNetwork
-from facepipe.training import ddfd
 from facepipe.training.batches import MixedBatches
-from facepipe.training.ddfd import DdfdOptions, DdfdTask, train_ddfd
-from facepipe.training.ddfd_samples import (
+from facepipe.training.ddfd import train as training
+from facepipe.training.ddfd.samples import (
     BACKGROUND,
     FACE,
     MISTAKEN,
@@ -31,6 +30,7 @@ from facepipe.training.ddfd_samples import (
     square_of_equal_area,
     windows_around,
 )
+from facepipe.training.ddfd.train import DdfdOptions, DdfdTask, train_ddfd
 from facepipe.training.labels import LabelledPhoto, Labels
 from facepipe.training.photos import FacesOnPhoto, Variation
 from facepipe.training.recipe import Fit
@@ -73,12 +73,12 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> Labels:
 @pytest.fixture(scope="module")
 def trained(labels: Labels, tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ddfd, "STEPS", (70, 30))
-        patch.setattr(ddfd, "LEARNING_RATES", (3e-3, 1e-3))
-        patch.setattr(ddfd, "FACES", 300)
+        patch.setattr(training, "STEPS", (70, 30))
+        patch.setattr(training, "LEARNING_RATES", (3e-3, 1e-3))
+        patch.setattr(training, "FACES", 300)
         for name, count in (("FACES_A_BATCH", 12), ("OTHERS_A_BATCH", 36), ("MISTAKEN_A_BATCH", 18)):
-            patch.setattr(ddfd, name, count)
-        patch.setattr(ddfd, "MINED_PHOTOS", 10)
+            patch.setattr(training, name, count)
+        patch.setattr(training, "MINED_PHOTOS", 10)
         options = DdfdOptions(width=0.1, variation=Variation(turn=0, worsen=0, grey=0))
         return train_ddfd([labels], tmp_path_factory.mktemp("training"), options, Fit())
 

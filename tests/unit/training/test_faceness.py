@@ -11,9 +11,9 @@ from facepipe.detectors.faceness import Faceness
 from facepipe.evaluation.detection import evaluate_detections
 from facepipe.models.architectures import check_shapes
 from facepipe.models.faceness_networks import PARTS, attributes_of
-from facepipe.training import faceness
-from facepipe.training.faceness import FacenessOptions, train_faceness
-from facepipe.training.faceness_parts import BACKGROUND, FACE
+from facepipe.training.faceness import train
+from facepipe.training.faceness.parts import BACKGROUND, FACE
+from facepipe.training.faceness.train import FacenessOptions, train_faceness
 from facepipe.training.labels import Labels, read_labels
 from facepipe.training.loop import State
 from facepipe.training.photos import Variation, read_photo
@@ -33,8 +33,8 @@ def labels(folder: Path, photos: int, seed: int) -> Labels:
 @pytest.fixture(scope="module")
 def small_batches() -> object:
     patch = pytest.MonkeyPatch()
-    patch.setattr(faceness, "BATCH", {NEGATIVE: 32, POSITIVE: 16, PART: 8})
-    patch.setattr(faceness, "PART_BATCH", {FACE: 16, BACKGROUND: 8})
+    patch.setattr(train, "BATCH", {NEGATIVE: 32, POSITIVE: 16, PART: 8})
+    patch.setattr(train, "PART_BATCH", {FACE: 16, BACKGROUND: 8})
     yield
     patch.undo()
 

@@ -8,7 +8,7 @@ from facepipe.detectors.faceness import Faceness, surroundings
 from facepipe.imaging.boxes import iou
 from facepipe.models.architectures import expected_shapes
 from facepipe.models.faceness_networks import FacenessClassifier
-from facepipe.training.faceness_classifier import (
+from facepipe.training.faceness.classifier import (
     LEAST_FACE,
     MOST,
     SHRUNK,

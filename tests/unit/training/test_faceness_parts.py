@@ -6,9 +6,9 @@ import torch
 from torch.nn import functional as F
 
 from facepipe.models.faceness_networks import PARTS
-from facepipe.training.celeba import ATTRIBUTES
-from facepipe.training.faceness_arrangement import fit_logistic, learn_arrangement
-from facepipe.training.faceness_parts import (
+from facepipe.training.faceness.arrangement import fit_logistic, learn_arrangement
+from facepipe.training.faceness.celeba import ATTRIBUTES
+from facepipe.training.faceness.parts import (
     CROP,
     MOST_FACES,
     UNKNOWN,

@@ -10,8 +10,8 @@ from facepipe.detectors.hog.detector import HOG
 from facepipe.errors import TrainingError, WrongUsageError
 from facepipe.evaluation.detection import evaluate_detections
 from facepipe.imaging.decode import decode_photo
-from facepipe.training.hog import train_hog
-from facepipe.training.hog_options import HogOptions
+from facepipe.training.hog.options import HogOptions
+from facepipe.training.hog.train import train_hog
 from facepipe.training.labels import Labels, read_labels
 from facepipe.training.recipe import Fit
 from tests.drawn_faces import draw_photos

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from facepipe.training.hog_classifier import (
+from facepipe.training.hog.classifier import (
     COST,
     INTERCEPT_SCALE,
     histograms,

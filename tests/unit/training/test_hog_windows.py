@@ -7,8 +7,8 @@ from facepipe.detectors.hog.model import HogModel
 from facepipe.detectors.hog.search import mean_faces
 from facepipe.imaging.boxes import iou
 from facepipe.imaging.pyramid import Octaves
-from facepipe.training import hog_windows
-from facepipe.training.hog_windows import (
+from facepipe.training.hog import windows as hog_windows
+from facepipe.training.hog.windows import (
     NEAR,
     WIDE,
     Shape,

@@ -1,7 +1,7 @@
 import torch
 
 from facepipe.models.ddfd_network import DDFDNetwork
-from facepipe.training.normalised import Normalised, fold
+from facepipe.training.ddfd.normalised import Normalised, fold
 
 
 def test_a_folded_network_says_what_the_normalised_one_says() -> None:

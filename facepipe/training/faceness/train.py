@@ -18,17 +18,17 @@ from facepipe.models.faceness_networks import PARTS, FacenessClassifier, PartNet
 from facepipe.models.tensors import part_of
 from facepipe.training.batches import MixedBatches, as_input
 from facepipe.training.calibration import UNCALIBRATED, calibrate_detector
-from facepipe.training.celeba import ATTRIBUTES, read_attributes
-from facepipe.training.faceness_arrangement import learn_arrangement
-from facepipe.training.faceness_classifier import (
+from facepipe.training.faceness.arrangement import learn_arrangement
+from facepipe.training.faceness.celeba import ATTRIBUTES, read_attributes
+from facepipe.training.faceness.classifier import (
     BATCH,
     ClassifierTask,
     classifier_samples,
     cover_background,
     shrink,
 )
-from facepipe.training.faceness_parts import BATCH as PART_BATCH
-from facepipe.training.faceness_parts import PartTask, part_samples, usual_landmarks
+from facepipe.training.faceness.parts import BATCH as PART_BATCH
+from facepipe.training.faceness.parts import PartTask, part_samples, usual_landmarks
 from facepipe.training.labels import Labels
 from facepipe.training.loop import Plan, State
 from facepipe.training.photos import Variation

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from facepipe.training.hog_windows import Shape
+from facepipe.training.hog.windows import Shape
 from facepipe.training.photos import Variation
 from facepipe.training.recipe import TrainingOptions
 

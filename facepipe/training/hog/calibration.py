@@ -6,8 +6,8 @@ from dataclasses import replace
 from facepipe.detectors.hog.detector import HOG
 from facepipe.detectors.hog.model import HogModel
 from facepipe.training.calibration import UNCALIBRATED, calibrate_detector
-from facepipe.training.hog_samples import BACKGROUND_PHOTOS, held_out
-from facepipe.training.hog_windows import LEAST_FACE
+from facepipe.training.hog.samples import BACKGROUND_PHOTOS, held_out
+from facepipe.training.hog.windows import LEAST_FACE
 from facepipe.training.labels import LabelledPhoto, Labels
 
 

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from facepipe.models.faceness_networks import PARTS, PartNet
 from facepipe.training.batches import MixedBatches, as_input
-from facepipe.training.celeba import ATTRIBUTES, PART_ATTRIBUTES
+from facepipe.training.faceness.celeba import ATTRIBUTES, PART_ATTRIBUTES
 from facepipe.training.labels import Labels
 from facepipe.training.loop import Batch
 from facepipe.training.photos import FacesOnPhoto

@@ -24,7 +24,8 @@ from facepipe.models.alexnet import load_imagenet
 from facepipe.models.ddfd_network import DDFDNetwork
 from facepipe.training.batches import MixedBatches, as_input
 from facepipe.training.calibration import UNCALIBRATED, calibrate_detector
-from facepipe.training.ddfd_samples import (
+from facepipe.training.ddfd.normalised import Normalised, fold
+from facepipe.training.ddfd.samples import (
     BACKGROUND,
     FACE,
     MISTAKEN,
@@ -35,7 +36,6 @@ from facepipe.training.ddfd_samples import (
 )
 from facepipe.training.labels import Labels
 from facepipe.training.loop import Batch, Plan, State
-from facepipe.training.normalised import Normalised, fold
 from facepipe.training.photos import Variation, varied_photos
 from facepipe.training.recipe import Fit, TrainingOptions
 from facepipe.training.samples import Samples, SampleWriter

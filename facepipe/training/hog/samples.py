@@ -19,9 +19,9 @@ from facepipe.detectors.hog.codebook import Codebook, picture_blocks
 from facepipe.detectors.hog.model import HogModel
 from facepipe.errors import TrainingError
 from facepipe.models.cache import publish
-from facepipe.training.hog_classifier import train_codebook
-from facepipe.training.hog_options import HogOptions
-from facepipe.training.hog_windows import (
+from facepipe.training.hog.classifier import train_codebook
+from facepipe.training.hog.options import HogOptions
+from facepipe.training.hog.windows import (
     LEAST_FACE,
     NEAR,
     WIDE,

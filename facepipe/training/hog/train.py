@@ -16,10 +16,10 @@ import numpy as np
 from facepipe.detectors.hog.model import HogModel
 from facepipe.detectors.hog.search import shows_enough
 from facepipe.errors import WrongUsageError
-from facepipe.training.hog_calibration import calibration
-from facepipe.training.hog_classifier import train_classifier, train_places
-from facepipe.training.hog_options import CELLS, HogOptions
-from facepipe.training.hog_samples import collect_background, collect_faces, find_codebook
+from facepipe.training.hog.calibration import calibration
+from facepipe.training.hog.classifier import train_classifier, train_places
+from facepipe.training.hog.options import CELLS, HogOptions
+from facepipe.training.hog.samples import collect_background, collect_faces, find_codebook
 from facepipe.training.labels import Labels
 from facepipe.training.loop import State
 from facepipe.training.recipe import Fit

@@ -1,0 +1,1 @@
+"""DDFD is trained."""

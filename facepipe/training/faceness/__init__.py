@@ -1,0 +1,1 @@
+"""Faceness is trained."""

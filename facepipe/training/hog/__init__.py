@@ -1,0 +1,1 @@
+"""The detector by oriented gradients is trained."""
