@@ -36,6 +36,7 @@ SHARES = (0.2, 0.4, 0.6)  # of each face, covered
 COVERED_FROM = 20  # pixels: lower faces stay as they are
 JUDGED_AT = 40  # pixels: least height for turned, covered and worse photos
 SPEED_ROUNDS = 3
+SPEED_SIDE = 640  # pixels: longest side of the photos on which speed is measured
 # How the photos of the fine-tuning trial are made worse, for training and for judging alike.
 WORSE = Variation(turn=45, mirror=0, worsen=0.6, grey=0.3, strength=0.8)
 TUNING_RATE = 3e-4
@@ -201,8 +202,12 @@ def _recall_at(photos: Sequence[PhotoDetections], threshold: float) -> float:
 
 
 def photos_per_second(contestants: Sequence[Contestant], photos: Labels, config: Config) -> dict[str, float]:
-    """Return how fast each contestant looks at decoded photos, in turns: the median of SPEED_ROUNDS rounds."""
-    read = [(fold_of(photo), decoded.image) for photo in photos.photos if (decoded := read_photo(photo, config.decode))]
+    """Return how fast each contestant, in one process, looks at decoded photos of SPEED_SIDE pixels.
+
+    It is the median of SPEED_ROUNDS rounds, in which the contestants take turns.
+    """
+    decode = config.decode.model_copy(update={"max_side": SPEED_SIDE})
+    read = [(fold_of(photo), decoded.image) for photo in photos.photos if (decoded := read_photo(photo, decode))]
     seconds: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
     for _ in range(SPEED_ROUNDS):
         for contestant in contestants:
