@@ -12,9 +12,10 @@ BIN := .venv/bin
 demo: .venv/installed
 	$(BIN)/facepipe demo
 
-# Two tests at once, a file's in order: much of a test waits for processes to start.
+# Two tests at once, a file's in order: much of a test waits for processes to start. One thread each: with more threads
+# than cores, OpenMP's wait for one another busily.
 test: check
-	$(BIN)/pytest -m "not long and not gpu" --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not long and not gpu" --numprocesses 2 --dist loadfile
 
 test-long: .venv/installed-dev
 	$(BIN)/pytest -m "not gpu"
