@@ -153,6 +153,15 @@ _ENTRIES = (
         ships=True,
     ),
     ModelEntry(
+        name="faceness",
+        architecture="faceness",
+        summary="face detection by the parts of a face, also half covered ones; trained by this project",
+        licence=_TRAINED_HERE,
+        preprocessing="RGB, (x - 127.5) / 128",
+        sha256="877c120ee87bc0c3ee83d87d26367deefb9c8d9d3a2e45ed892b43a9b1c12290",
+        ships=True,
+    ),
+    ModelEntry(
         name="facenet-vggface2",
         architecture="inception_resnet_v1",
         summary="face embeddings, 512 numbers, trained on VGGFace2 (facenet, model 20180402-114759); import only",
