@@ -9,7 +9,7 @@ where regression had moved them, their three scores averaged and their last two 
 precision at 40 px was 0.51 after the first classification, 0.56 after the second, 0.58 after the third.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -96,10 +96,7 @@ class Faceness:
 
     def explain(self, image: Image) -> list[Step]:
         """Return the parts' responses on the level where they are greatest, the best windows, then the faces."""
-        photo, (height, width) = Octaves(image), image.shape[:2]
-        least = max(self.min_face, LEAST_FACE)
-        scales = pyramid_scales(width, height, window=WINDOW, min_face=least, factor=self.factor)
-        levels = [self.responses(photo.resized(scale)[0]) for scale in scales]
+        levels = [responses for responses, _ in self._levels(Octaves(image), 1.0)]
         if not levels:
             return [last_step(image, self.detect([image])[0])]
         shown = max(levels, key=lambda responses: float(responses.max(axis=(1, 2)).sum()))
@@ -164,18 +161,22 @@ class Faceness:
         return Detections(boxes=box[found], scores=score[found], landmarks=None)
 
     def _propose(self, photo: Octaves, scale: float) -> tuple[Floats, Floats]:
-        height, width = photo.image.shape[:2]
-        least = max(self.min_face * scale, LEAST_FACE)
         found = [(np.empty((0, 4), np.float32), np.empty(0, np.float32))]
-        for step in pyramid_scales(width, height, window=WINDOW, min_face=least, factor=self.factor):
-            picture, pixel = photo.resized(step)
-            responses = self.responses(picture)
+        for responses, pixel in self._levels(photo, scale):
             heights = [size * WINDOW / PartNet.cell for size in SIZES]
             found += [_windows(responses, self._arrangement, height, pixel) for height in heights]
         box, score = (np.concatenate(values) for values in zip(*found, strict=True))
         best = np.argsort(-score, kind="stable")[:RANKED]
         best = best[boxes.nms(box[best], score[best], 0.5)][: self.candidates]
         return box[best], score[best]
+
+    def _levels(self, photo: Octaves, scale: float) -> Iterator[tuple[Floats, tuple[float, float]]]:
+        """Yield the parts' responses on each level of the pyramid, and the size of its pixels in the photo's."""
+        height, width = photo.image.shape[:2]
+        least = max(self.min_face * scale, LEAST_FACE)
+        for step in pyramid_scales(width, height, window=WINDOW, min_face=least, factor=self.factor):
+            picture, pixel = photo.resized(step)
+            yield self.responses(picture), pixel
 
     @torch.inference_mode()
     def _classify(self, photo: Octaves, window: Floats) -> tuple[Floats, Floats]:

@@ -61,6 +61,12 @@ def targets(windows: Floats, photo: FacesOnPhoto) -> Targets:
     )
 
 
+def on_low_faces(wanted: Targets, photo: FacesOnPhoto, least_face: float) -> NDArray[np.bool_]:
+    """Return for which windows (N,) on a photo the face that each overlaps most is lower than so many pixels."""
+    height = photo.boxes[:, 3] - photo.boxes[:, 1]
+    return height[wanted.face] < least_face if len(height) else np.zeros(len(wanted.face), bool)
+
+
 def kinds_of(wanted: Targets, photo: FacesOnPhoto, least_face: float) -> NDArray[np.int8]:
     """Return the kind of each window (N,) int8, NEITHER where it teaches nothing.
 
@@ -69,8 +75,7 @@ def kinds_of(wanted: Targets, photo: FacesOnPhoto, least_face: float) -> NDArray
         photo: labelled.
         least_face: in pixels; windows on lower faces are neither faces nor background.
     """
-    height = photo.boxes[:, 3] - photo.boxes[:, 1]
-    small = height[wanted.face] < least_face if len(height) else np.zeros(len(wanted.face), bool)
+    small = on_low_faces(wanted, photo, least_face)
     kind = np.full(len(wanted.face), NEITHER, np.int8)
     kind[wanted.overlap < NEGATIVE_BELOW] = NEGATIVE
     kind[(wanted.overlap >= PART_FROM) & ~small] = PART

@@ -15,7 +15,7 @@ from facepipe.models.ddfd_network import FACE_SHARE
 from facepipe.training.labels import Labels
 from facepipe.training.photos import FacesOnPhoto
 from facepipe.training.samples import Arrays
-from facepipe.training.windows import Jitter, anywhere, near_faces, take_crops, targets
+from facepipe.training.windows import Jitter, anywhere, near_faces, on_low_faces, take_crops, targets
 
 Floats = NDArray[np.float32]
 
@@ -61,7 +61,7 @@ def samples_of(photo: FacesOnPhoto, squares: Floats, crop: int, rng: np.random.G
     """
     faces = replace(photo, boxes=square_of_equal_area(photo.boxes))
     wanted = targets(squares, faces)
-    small = _height(photo.boxes)[wanted.face] < LEAST_FACE if len(photo.boxes) else np.zeros(len(squares), bool)
+    small = on_low_faces(wanted, photo, LEAST_FACE)
     kind = np.where(wanted.overlap > FACE_ABOVE, FACE, BACKGROUND).astype(np.int8)
     teaches = ~wanted.ignored & ~(small & (wanted.overlap > 0.1))
     rows = np.flatnonzero(teaches)
