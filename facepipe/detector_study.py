@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepipe.config import Config
+from facepipe.detector_conditions import DEGRADED, UPRIGHT, WORSE, Change, conditions
 from facepipe.detectors.detector import Detector
 from facepipe.evaluation.detection import (
     LEAST_HEIGHTS,
@@ -25,25 +26,16 @@ from facepipe.runtime.progress import show_progress
 from facepipe.stages.detect_faces import build_detector
 from facepipe.training.labels import Labels
 from facepipe.training.mtcnn import MtcnnOptions
-from facepipe.training.photos import FacesOnPhoto, Variation, cover, read_photo, turn, vary
+from facepipe.training.photos import read_photo
 from facepipe.training.recipe import Fit, TrainingOptions
 from facepipe.training.sources import fold_of
 from facepipe.trainings import DETECTORS, read_weights, train_detector
 
 FOLDS = (0, 1)
-ANGLES = (15, 30, 45, 90)  # degrees
-SHARES = (0.2, 0.4, 0.6)  # of each face, covered
-COVERED_FROM = 20  # pixels: lower faces stay as they are
 JUDGED_AT = 40  # pixels: least height for turned, covered and worse photos
 SPEED_ROUNDS = 3
 SPEED_SIDE = 640  # pixels: longest side of the photos on which speed is measured
-# How the photos of the fine-tuning trial are made worse, for training and for judging alike.
-WORSE = Variation(turn=45, mirror=0, worsen=0.6, grey=0.3, strength=0.8)
 TUNING_RATE = 3e-4
-UPRIGHT = "upright"
-DEGRADED = "degraded"
-
-Change = Callable[[FacesOnPhoto, np.random.Generator], FacesOnPhoto]
 
 
 class Found(NamedTuple):
@@ -77,28 +69,6 @@ class Contestant:
     name: str
     by_fold: Mapping[int, Detector]
     seconds: list[float] = field(default_factory=list)
-
-
-def conditions() -> dict[str, Change]:
-    """Return what is done to photos, by name."""
-    changes: dict[str, Change] = {UPRIGHT: lambda photo, _rng: photo}
-    changes |= {f"turned {angle}": _turned_by(angle) for angle in ANGLES}
-    changes |= {f"covered {share:.0%}": _covered_by(share) for share in SHARES}
-    changes[DEGRADED] = lambda photo, rng: vary(photo, WORSE, rng)
-    return changes
-
-
-def _turned_by(angle: float) -> Change:
-    return lambda photo, rng: turn(photo, float(angle * rng.choice([-1, 1])))
-
-
-def _covered_by(share: float) -> Change:
-    def covered(photo: FacesOnPhoto, rng: np.random.Generator) -> FacesOnPhoto:
-        for box in photo.boxes[heights(photo.boxes) >= COVERED_FROM]:
-            photo = replace(photo, image=cover(photo.image, box, share, rng))
-        return photo
-
-    return covered
 
 
 def train_folds(

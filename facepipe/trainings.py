@@ -64,7 +64,7 @@ def train_detector(name: str, sources: Sequence[Labels], folder: Path, options: 
 
     Raises:
         WrongUsageError: the folder holds a training with other settings or other labels.
-        TrainingError: see `training.loop.fit`.
+        TrainingError: see `training.loop.fit`; the folder's weights are damaged, or of something else.
     """
     recipe, _ = DETECTORS[name]
     _claim(folder, {"name": name, **_plain(options), "labels": [_digest(labels) for labels in sources]})
@@ -73,10 +73,19 @@ def train_detector(name: str, sources: Sequence[Labels], folder: Path, options: 
         started = time.monotonic()
         state = {name: tensor.half() for name, tensor in recipe(sources, folder, options, fit).items()}
         publish(weights, safetensors.torch.save(state, {"seconds": f"{time.monotonic() - started:.1f}"}))
-    with safetensors.safe_open(weights, "pt") as file:
-        seconds = float(file.metadata()["seconds"])
     photos = sum(len(labels.photos) for labels in sources)
-    return Trained(weights, photos, sum(labels.faces for labels in sources), seconds)
+    return Trained(weights, photos, sum(labels.faces for labels in sources), _seconds_of(weights))
+
+
+def _seconds_of(weights: Path) -> float:
+    """Return how long a training took, from its weights."""
+    try:
+        with safetensors.safe_open(weights, "pt") as file:
+            return float(file.metadata()["seconds"])
+    except (OSError, safetensors.SafetensorError, TypeError, KeyError) as error:
+        raise TrainingError(
+            f"{weights} is damaged, or no training wrote it: move it away, or choose another folder with --out"
+        ) from error
 
 
 def _claim(folder: Path, settings: dict[str, Any]) -> None:

@@ -172,7 +172,7 @@ def fit(
 
     Raises:
         TrainingError: the loss is no finite number any more (the last checkpoint before stays); the folder holds a
-            checkpoint of another network; Ray's workers failed.
+            checkpoint of another network, or a finished one that is damaged; Ray's workers failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     finished = folder / FINISHED
@@ -188,7 +188,10 @@ def fit(
         publish(finished, safetensors.torch.save(state))
         (folder / CHECKPOINT).unlink(missing_ok=True)
         shutil.rmtree(folder / RAY_RUN, ignore_errors=True)
-    learned: State = safetensors.torch.load_file(finished)
+    try:
+        learned: State = safetensors.torch.load_file(finished)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise TrainingError(f"{finished} is damaged: remove it, and its network is trained anew") from error
     return learned
 
 

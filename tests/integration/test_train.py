@@ -80,6 +80,12 @@ def test_mtcnn_learns_and_goes_on_after_a_kill(drawn: tuple[Drawn, Drawn], tmp_p
     other = facepipe(*arguments("mtcnn", drawn[0], tmp_path / "out", "--effort", "0.02"))
     assert other.code == 2
     assert "another 'effort'" in other.err
+    (tmp_path / "out" / "model.safetensors").write_bytes(b"damaged")
+    damaged = facepipe(*command)
+    assert damaged.code != 0
+    assert re.fullmatch(
+        r"facepipe: .*model.safetensors is damaged, or no training wrote it: move it away.*\n", damaged.err
+    )
 
 
 def without(command: Sequence[str], *left_out: str) -> list[str]:

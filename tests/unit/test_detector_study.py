@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from facepipe.config import Config
+from facepipe.detector_conditions import UPRIGHT, conditions
 from facepipe.detector_study import (
     FOLDS,
-    UPRIGHT,
     Contestant,
-    conditions,
     find_faces,
     judge,
     photos_per_second,
@@ -19,7 +18,6 @@ from facepipe.detector_study import (
 from facepipe.detectors.detector import Detections, Step, last_step
 from facepipe.evaluation.detection import PhotoDetections
 from facepipe.training.labels import Labels, read_labels
-from facepipe.training.photos import FacesOnPhoto
 from tests.drawn_faces import draw_photos
 
 
@@ -70,24 +68,6 @@ def test_each_photo_is_judged_by_the_detector_that_never_saw_it(photos: Labels) 
     counts = [len(boxes) for boxes in found.boxes]
     assert {0, 1} == set(counts)
     assert photos_per_second([Contestant("half", {0: Nothing(), 1: Nothing()})], photos, Config())["half"] > 0
-
-
-def test_conditions_change_what_they_say(photos: Labels) -> None:
-    image = np.full((120, 160, 3), 90, np.uint8)
-    box = np.array([[40, 30, 90, 100], [5, 5, 15, 20]], np.float32)
-    photo = FacesOnPhoto(image, box, np.full((2, 5, 2), np.nan, np.float32), box[:0])
-    changes = conditions()
-    assert changes[UPRIGHT](photo, np.random.default_rng(0)) is photo
-    turned = changes["turned 90"](photo, np.random.default_rng(0))
-    assert turned.image.shape == (160, 120, 3)
-    shares = []
-    for name in ("covered 20%", "covered 40%", "covered 60%"):
-        covered = changes[name](photo, np.random.default_rng(1))
-        changed = (covered.image != image).any(axis=2)
-        shares.append(changed[30:100, 40:90].mean())
-        assert not changed[:20, :15].any()  # too small to be covered
-    assert shares == pytest.approx([0.2, 0.4, 0.6], abs=0.05)
-    assert {"turned 15", "turned 30", "turned 45", "degraded"} <= set(changes)
 
 
 def test_the_threshold_is_the_least_score_of_so_good_a_precision() -> None:

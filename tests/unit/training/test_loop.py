@@ -88,6 +88,9 @@ def test_what_is_finished_is_not_done_again(tmp_path: Path) -> None:
     seen: list[Progress] = []
     assert largest_difference(first, fit(Parity(), PLAN, tmp_path, on_progress=seen.append)) == 0
     assert not seen
+    (tmp_path / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(TrainingError, match=r"model\.safetensors is damaged: remove it"):
+        fit(Parity(), PLAN, tmp_path)
 
 
 def test_a_loss_that_is_no_number_names_its_batch_and_keeps_the_checkpoint(tmp_path: Path) -> None:
