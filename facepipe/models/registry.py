@@ -135,6 +135,15 @@ _ENTRIES = (
         sha256="45209c89a01a216d7ae9baf3fa8e506dfb0e8ff1269007ce26e28338a9148cd3",
     ),
     ModelEntry(
+        name="mtcnn-scratch",
+        architecture="mtcnn",
+        summary="face detection with five landmarks; trained from scratch by this project",
+        licence=_TRAINED_HERE,
+        preprocessing="RGB, (x - 127.5) / 128",
+        sha256="5740f096d2de546c4d067f376f2cd7fc106dcd2b0c1cf21d42824202d1b72b6a",
+        ships=True,
+    ),
+    ModelEntry(
         name="hog",
         architecture="hog",
         summary="face detection by oriented gradients and a bag of 256 words; trained by this project",

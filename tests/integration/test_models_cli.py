@@ -57,7 +57,16 @@ def test_list(tmp_path: Path) -> None:
     assert code == 0
     listed = json.loads(out)
     rows = {row["name"]: row for row in listed["models"]}
-    assert list(rows) == ["facenet-casia-webface", "mtcnn", "hog", "ddfd", "faceness", "facenet-vggface2", "mine"]
+    assert list(rows) == [
+        "facenet-casia-webface",
+        "mtcnn",
+        "mtcnn-scratch",
+        "hog",
+        "ddfd",
+        "faceness",
+        "facenet-vggface2",
+        "mine",
+    ]
     assert listed["home"] == str(tmp_path / "home")
     assert rows["mine"]["present"] is True
     assert rows["mine"]["architecture"] == "mtcnn"

@@ -57,7 +57,16 @@ def test_what_is_stored_is_loaded() -> None:
     record = find_record("mine")
     assert record is not None
     assert record.mean == (0.5, -0.25)
-    assert known_names() == ["facenet-casia-webface", "mtcnn", "hog", "ddfd", "faceness", "facenet-vggface2", "mine"]
+    assert known_names() == [
+        "facenet-casia-webface",
+        "mtcnn",
+        "mtcnn-scratch",
+        "hog",
+        "ddfd",
+        "faceness",
+        "facenet-vggface2",
+        "mine",
+    ]
 
 
 def test_absent_weights_say_what_to_run() -> None:
