@@ -25,7 +25,7 @@ from facepipe.models.cache import load_weights
 from facepipe.runtime.progress import show_progress
 from facepipe.stages.detect_faces import build_detector
 from facepipe.training.labels import Labels
-from facepipe.training.mtcnn import MtcnnOptions
+from facepipe.training.mtcnn.train import MtcnnOptions
 from facepipe.training.photos import read_photo
 from facepipe.training.recipe import Fit, TrainingOptions
 from facepipe.training.sources import fold_of
@@ -35,7 +35,6 @@ FOLDS = (0, 1)
 JUDGED_AT = 40  # pixels: least height for turned, covered and worse photos
 SPEED_ROUNDS = 3
 SPEED_SIDE = 640  # pixels: longest side of the photos on which speed is measured
-TUNING_RATE = 3e-4
 
 
 class Found(NamedTuple):
@@ -245,9 +244,7 @@ def study_tuning(
 
     Arguments are those of `study_detectors`.
     """
-    options = MtcnnOptions(
-        effort=effort, learning_rate=TUNING_RATE, variation=WORSE, init=load_weights("mtcnn", "mtcnn")
-    )
+    options = MtcnnOptions(effort=effort, variation=WORSE, init=load_weights("mtcnn", "mtcnn"))
     tuned = train_folds("mtcnn", photos, others, folder / "mtcnn-tuned", options, fit, config)
     published = known_detector("mtcnn", config)
     return {

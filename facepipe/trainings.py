@@ -20,7 +20,7 @@ from facepipe.training.hog.options import HogOptions
 from facepipe.training.hog.train import train_hog
 from facepipe.training.labels import Labels
 from facepipe.training.loop import State
-from facepipe.training.mtcnn import MtcnnOptions, train_mtcnn
+from facepipe.training.mtcnn.train import MtcnnOptions, train_mtcnn
 from facepipe.training.recipe import Fit, TrainingOptions
 
 Recipe = Callable[[Sequence[Labels], Path, Any, Fit], State]

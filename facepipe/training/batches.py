@@ -1,6 +1,6 @@
 """Batches of samples, with a fixed number of each kind, and what is done to their colours."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -43,6 +43,22 @@ class MixedBatches:
         chosen = np.concatenate([rng.choice(rows, self.counts[kind]) for kind, rows in self._rows.items()])
         chosen = rng.permutation(chosen)[share]
         return {name: torch.from_numpy(values[chosen]) for name, values in self._arrays.items()}
+
+
+@dataclass(frozen=True)
+class EvenBatches:
+    """Draws from several batches alike, an equal part of each.
+
+    Attributes:
+        parts: of the same arrays.
+    """
+
+    parts: Sequence[MixedBatches]
+
+    def draw(self, rng: np.random.Generator, share: slice) -> dict[str, Tensor]:
+        """Return a share of the batch that `rng` draws: of N parts, one row in N of each one's batch."""
+        drawn = [part.draw(rng, slice(None, None, len(self.parts))) for part in self.parts]
+        return {name: torch.cat([rows[name] for rows in drawn])[share] for name in drawn[0]}
 
 
 def as_input(crops: Tensor, rng: np.random.Generator | None = None) -> Tensor:

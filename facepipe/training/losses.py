@@ -36,3 +36,15 @@ def masked_square_loss(predicted: Tensor, wanted: Tensor, counts: Tensor) -> Ten
     """
     distance = (predicted - wanted.where(counts[:, None], predicted.detach())).square().sum(dim=1)
     return (distance * counts).sum() / counts.sum().clamp(min=1)
+
+
+def divergence(probability: Tensor, wanted: Tensor) -> Tensor:
+    """Return the mean Kullback-Leibler divergence of probabilities from those wanted, in nats; 0 where all are equal.
+
+    Args:
+        probability: (N,) of a face.
+        wanted: (N,), likewise.
+    """
+    with torch.autocast(probability.device.type, enabled=False):
+        own, other = probability.float(), wanted.float()
+        return F.binary_cross_entropy(own, other) - F.binary_cross_entropy(other, other)

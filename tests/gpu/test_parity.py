@@ -20,7 +20,9 @@ from facepipe.models.cache import load_weights
 from facepipe.training.batches import MixedBatches
 from facepipe.training.labels import read_labels
 from facepipe.training.loop import Plan, Progress, fit
-from facepipe.training.mtcnn import MtcnnOptions, MtcnnTask, collect
+from facepipe.training.mtcnn.networks import MtcnnTask
+from facepipe.training.mtcnn.samples import collect
+from facepipe.training.mtcnn.train import MINING, MtcnnOptions
 from facepipe.training.photos import Variation
 from facepipe.training.recipe import Fit
 from facepipe.training.windows import NEGATIVE, PART, POSITIVE
@@ -59,7 +61,7 @@ def test_a_training_in_mixed_precision_learns_as_one_on_the_cpu_does(tmp_path: P
     drawn = draw_photos(tmp_path / "photos", 12, seed=4)
     labels = read_labels(drawn.images, drawn.boxes, drawn.landmarks)
     options = MtcnnOptions(effort=0.01, variation=Variation(0, 0, 0, 0))
-    samples = collect("pnet", [labels], tmp_path / "samples", {}, options, Fit())
+    samples = collect("pnet", [labels], tmp_path / "samples", {}, options, Fit(), MINING)
     task = MtcnnTask("pnet", MixedBatches(samples, {POSITIVE: 32, PART: 16, NEGATIVE: 48}))
     means = []
     for device in ("cpu", "cuda"):

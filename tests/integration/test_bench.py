@@ -27,6 +27,7 @@ def test_alone(what: str, album: Path, weights: tuple[str, str]) -> None:
     assert figures["thresholds"] == ([0.6, 0.7, 0.7] if what == "detect" else [0.6, 0.7, 0.2])
 
 
+@pytest.mark.long
 def test_extract_beside_its_bare_stages(album: Path, weights: tuple[str, str]) -> None:
     outcome = facepipe(
         "bench", "extract", "--images", album, "--limit", "3", "--rounds", "1", "--no-peers", "--engine", "local",

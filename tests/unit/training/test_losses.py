@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facepipe.training.losses import hard_face_loss, masked_square_loss
+from facepipe.training.losses import divergence, hard_face_loss, masked_square_loss
 from facepipe.training.windows import NEGATIVE, PART, POSITIVE
 
 
@@ -43,3 +43,12 @@ def test_the_distance_counts_for_chosen_rows_alone() -> None:
     assert predicted.grad[1].tolist() == [0, 0]
     none = masked_square_loss(predicted, wanted, torch.tensor([False, False, False]))
     assert none.item() == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 20))
+def test_divergence_is_the_information_lost_and_never_negative(seed: int, count: int) -> None:
+    own, wanted = np.random.default_rng(seed).uniform(0.01, 0.99, (2, count))
+    slow = np.mean([q * np.log(q / p) + (1 - q) * np.log((1 - q) / (1 - p)) for p, q in zip(own, wanted, strict=True)])
+    assert float(divergence(torch.from_numpy(own), torch.from_numpy(wanted))) == pytest.approx(slow, abs=1e-5)
+    assert float(divergence(torch.from_numpy(own), torch.from_numpy(own))) == 0

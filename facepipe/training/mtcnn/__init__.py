@@ -1,0 +1,1 @@
+"""The training of MTCNN's three networks, from scratch and from given weights."""
