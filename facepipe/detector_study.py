@@ -34,6 +34,8 @@ from facepipe.trainings import DETECTORS, read_weights, train_detector
 FOLDS = (0, 1)
 JUDGED_AT = 40  # pixels: least height for turned, covered and worse photos
 SPEED_ROUNDS = 3
+DRAWS = (0, 1, 2)  # seeds by which photos are degraded where tuning is judged
+LOWER_THRESHOLDS = (0.6, 0.4, 0.1)  # under which more faces of bad photos pass
 SPEED_SIDE = 640  # pixels: longest side of the photos on which speed is measured
 
 
@@ -78,6 +80,7 @@ def train_folds(
     options: TrainingOptions,
     fit: Fit,
     config: Config,
+    share: float = 1.0,
 ) -> Contestant:
     """Return a detector trained on each half of the photos and on all others; it is judged on the other half.
 
@@ -89,12 +92,14 @@ def train_folds(
         options: of the detector's recipe.
         fit: trains networks.
         config: settings.
+        share: of each half that is learned from, for a learning curve.
     """
     by_fold, seconds = {}, []
     detect = config.detect.model_copy(update={"detector": name})
     for fold in FOLDS:
-        half = Labels([photo for photo in photos.photos if fold_of(photo) != fold], {})
-        trained = train_detector(name, [*others, half], folder / f"without-{fold}", options, fit)
+        half = [photo for photo in photos.photos if fold_of(photo) != fold]
+        sources = [*others, Labels(half[: max(1, round(share * len(half)))], {})]
+        trained = train_detector(name, sources, folder / f"without-{fold}", options, fit)
         seconds.append(trained.seconds)
         by_fold[fold] = build_detector(detect, read_weights(trained.weights))
     return Contestant(name, by_fold, seconds)
@@ -196,6 +201,7 @@ def study_detectors(
     config: Config,
     *,
     effort: float = 1.0,
+    share: float = 1.0,
     peers: Sequence[Contestant] = (),
     unseen: Labels | None = None,
 ) -> dict[str, Any]:
@@ -209,13 +215,14 @@ def study_detectors(
         fit: trains networks.
         config: settings.
         effort: of the trainings.
+        share: of each half that is learned from, for a learning curve.
         peers: other programs' detectors.
         unseen: labelled photos that no training sees.
     """
     contestants = []
     for name in names:
         options = DETECTORS[name][1](effort=effort)
-        contestants.append(train_folds(name, photos, others, folder / name, options, fit, config))
+        contestants.append(train_folds(name, photos, others, folder / name, options, fit, config, share))
     contestants += [replace(known_detector("mtcnn", config), name="mtcnn, published"), *peers]
     changed = [name for name in conditions() if name != UPRIGHT]
     figures = {
@@ -238,16 +245,42 @@ def study_detectors(
 
 
 def study_tuning(
-    photos: Labels, others: Sequence[Labels], folder: Path, fit: Fit, config: Config, effort: float = 1.0
+    photos: Labels,
+    others: Sequence[Labels],
+    folder: Path,
+    fit: Fit,
+    config: Config,
+    effort: float = 1.0,
+    share: float = 1.0,
 ) -> dict[str, Any]:
     """Return what fine-tuning MTCNN's published weights on degraded photos does for degraded and for clean ones.
 
-    Arguments are those of `study_detectors`.
+    Both weights are judged at the configured thresholds and at LOWER_THRESHOLDS. Other arguments are those of
+    `study_detectors`.
+
+    Returns:
+        By weights and thresholds: average precision on clean and on degraded photos, by least height.
     """
     options = MtcnnOptions(effort=effort, variation=WORSE, init=load_weights("mtcnn", "mtcnn"))
-    tuned = train_folds("mtcnn", photos, others, folder / "mtcnn-tuned", options, fit, config)
-    published = known_detector("mtcnn", config)
-    return {
-        name: judge(contestant, photos, config, [DEGRADED])
-        for name, contestant in (("published", published), ("fine-tuned", tuned))
-    }
+    figures = {}
+    for thresholds in (config.detect.thresholds, LOWER_THRESHOLDS):
+        own = config.model_copy(update={"detect": config.detect.model_copy(update={"thresholds": thresholds})})
+        tuned = train_folds("mtcnn", photos, others, folder / "mtcnn-tuned", options, fit, own, share)
+        for name, contestant in (("published", known_detector("mtcnn", own)), ("fine-tuned", tuned)):
+            clean = _precision_on(contestant, photos, UPRIGHT, own, seeds=[0])
+            degraded = _precision_on(contestant, photos, DEGRADED, own, seeds=DRAWS)
+            at = ", ".join(str(threshold) for threshold in thresholds)
+            figures[f"{name} at {at}"] = {f"clean, {height} px": value for height, value in clean.items()} | {
+                f"degraded, {height} px": value for height, value in degraded.items()
+            }
+    return figures
+
+
+def _precision_on(
+    contestant: Contestant, photos: Labels, condition: str, config: Config, seeds: Sequence[int]
+) -> dict[int, float]:
+    """Return the average precision on photos, changed once for each seed and pooled, by least height."""
+    change = conditions()[condition]
+    found = [find_faces(contestant, photos, change, config, seed) for seed in seeds]
+    judged = {height: [photo for one in found for photo in one.judged(height)] for height in LEAST_HEIGHTS}
+    return {height: pooled_figures(one).average_precision for height, one in judged.items()}

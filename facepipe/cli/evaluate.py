@@ -78,6 +78,13 @@ def detection(images: Path, boxes: Path, **options: Any) -> None:
 )
 @click.option("--detector", "names", multiple=True, type=click.Choice(DETECTORS), help="Train this one (default: all).")
 @click.option("--effort", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True)
+@click.option(
+    "--share",
+    type=click.FloatRange(min=0, max=1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Of each half that is learned from, for a learning curve.",
+)
 @click.option("--tuning", is_flag=True, help="Fine-tune MTCNN's published weights on photos made worse, instead.")
 @click.option("--peers", is_flag=True, help="Beside dlib's frontal detector and OpenCV's Haar cascade.")
 @computing_options
@@ -99,11 +106,12 @@ def detectors(names: tuple[str, ...], tuning: bool, **options: Any) -> None:
         (unseen,) = read_sources([options["unseen_images"]], [options["unseen_boxes"]], [])
     with open_fit(options["engine"], options["address"], workers=1) as fit:
         common = (photos, others, options["out"], fit, options["config"])
+        extent = {"effort": options["effort"], "share": options["share"]}
         if tuning:
-            _show(study_tuning(*common, effort=options["effort"]), options["as_json"])
+            _show(study_tuning(*common, **extent), options["as_json"])
             return
         peers = _peer_detectors() if options["peers"] else []
-        figures = study_detectors(names or DETECTORS, *common, effort=options["effort"], peers=peers, unseen=unseen)
+        figures = study_detectors(names or DETECTORS, *common, **extent, peers=peers, unseen=unseen)
     if options["as_json"]:
         print_json(figures)
     else:

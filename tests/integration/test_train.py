@@ -186,3 +186,21 @@ def test_a_photos_faces_are_shown_step_by_step(mtcnn_weights: str, data: Path, t
     assert plain.out.splitlines()[-1] == f"{len(faces)} faces"
     (tmp_path / "no.jpg").write_text("no photo")
     assert facepipe("detect", tmp_path / "no.jpg").code == 2
+
+
+def test_tuning_is_judged_beside_the_published_weights(mtcnn_weights: str, tmp_path: Path) -> None:
+    few = draw_photos(tmp_path / "few", 8, seed=5)
+    command: list[str | Path] = ["eval", "detectors", "--tuning", "--engine", "local", "--effort", "0.003"]
+    command += ["--images", few.images, "--boxes", few.boxes, "--out", tmp_path / "out", "--share", "0.5"]
+    done = facepipe(*command, "--json")
+    assert done.code == 0, done.err
+    assert list(done.json) == [
+        f"{weights} at {thresholds}"
+        for thresholds in ("0.6, 0.7, 0.2", "0.6, 0.4, 0.1")
+        for weights in ("published", "fine-tuned")
+    ]
+    for figures in done.json.values():
+        assert list(figures) == [f"{kind}, {height} px" for kind in ("clean", "degraded") for height in (20, 40, 60)]
+        assert all(0 <= value <= 1 for value in figures.values())
+    for fold in (0, 1):
+        assert (tmp_path / "out" / "mtcnn-tuned" / f"without-{fold}" / "model.safetensors").exists()

@@ -90,7 +90,7 @@ def test_a_tuned_network_starts_from_what_it_was_and_pays_for_leaving_it(
     assert after["kept"] > 0.01
     plain = losses_of(task.learning, network, batch)
     assert after["loss"] == pytest.approx(plain["loss"] + 2 * after["kept"], rel=1e-4)
-    copy = pickle.loads(pickle.dumps(tuning_task(name, drawn, tmp_path / "again")))
+    copy = pickle.loads(pickle.dumps(task))
     assert losses_of(copy, copy.network(), batch)["kept"] == pytest.approx(0, abs=1e-6)
 
 
