@@ -50,6 +50,7 @@ def small_lfw(data: Path, folder: Path) -> tuple[Path, Path]:
     return folder, pairs
 
 
+@pytest.mark.long
 def test_quality_is_fitted_and_judged(data: Path, weights: tuple[str, str], tmp_path: Path) -> None:
     images, pairs = small_lfw(data, tmp_path / "images")
     numbers = tmp_path / "quality.safetensors"

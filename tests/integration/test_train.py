@@ -105,9 +105,10 @@ def test_workers_on_ray_go_on_where_a_killed_program_left_them(drawn: tuple[Draw
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["ddfd", "faceness"])
-def test_two_workers_train(name: str, drawn: tuple[Drawn, Drawn], tmp_path: Path) -> None:
-    command = arguments(name, drawn[0], tmp_path / "out", "--effort", "0.02", "--workers", "2")
+@pytest.mark.parametrize("words", [["ddfd"], ["faceness"], ["mtcnn", "--init", "mtcnn-scratch"]])
+def test_two_workers_train(words: list[str], drawn: tuple[Drawn, Drawn], tmp_path: Path) -> None:
+    name, *more = words
+    command = arguments(name, drawn[0], tmp_path / "out", "--effort", "0.02", "--workers", "2", *more)
     done = facepipe(*without(command, "--engine", "local"))
     assert done.code == 0, done.err
     imported = facepipe(
