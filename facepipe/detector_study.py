@@ -240,6 +240,7 @@ def study_detectors(
             str(height): sum(int((heights(photo.boxes) >= height).sum()) for photo in photos.photos)
             for height in LEAST_HEIGHTS
         },
+        "conditions": changed,
         "detectors": figures,
     }
 

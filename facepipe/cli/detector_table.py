@@ -15,8 +15,7 @@ def print_detector_tables(figures: dict[str, Any]) -> None:
     _print_precision(
         "on unseen photos", heights, {name: one.get("unseen") for name, one in figures["detectors"].items()}
     )
-    one = next(iter(figures["detectors"].values()))
-    changed = [name for name, value in one.items() if isinstance(value, dict) and "recall_at_threshold" in value]
+    changed = figures["conditions"]
     for what, kind in (("AP at 40 px", "average_precision"), ("recall at 40 px", "recall_at_threshold")):
         click.echo(f"\n{what:20}{'upright':>12}" + "".join(f"{name:>12}" for name in changed))
         for name, one in figures["detectors"].items():

@@ -205,3 +205,16 @@ def test_tuning_is_judged_beside_the_published_weights(mtcnn_weights: str, tmp_p
         assert all(0 <= value <= 1 for value in figures.values())
     for fold in (0, 1):
         assert (tmp_path / "out" / "mtcnn-tuned" / f"without-{fold}" / "model.safetensors").exists()
+
+
+def test_detectors_are_compared_in_tables_also_on_unseen_photos(mtcnn_weights: str, tmp_path: Path) -> None:
+    few, unseen = draw_photos(tmp_path / "few", 8, seed=5), draw_photos(tmp_path / "unseen", 3, seed=6)
+    command: list[str | Path] = ["eval", "detectors", "--detector", "hog", "--engine", "local", "--effort", "0.01"]
+    command += ["--images", few.images, "--boxes", few.boxes, "--out", tmp_path / "out"]
+    done = facepipe(*command, "--unseen-images", unseen.images, "--unseen-boxes", unseen.boxes)
+    assert done.code == 0, done.err
+    titles = re.findall(r"^([\w ]+?)  +(?:20 px|upright) ", done.out, re.MULTILINE)
+    assert titles == ["average precision", "on unseen photos", "AP at 40 px", "recall at 40 px"]
+    for name in ("turned 15", "turned 90", "covered 40%", "shades", "scarf", "degraded"):
+        assert done.out.count(f" {name}") == 2, name
+    assert len(re.findall(r"^mtcnn, published( +\d\.\d{3}){11}$", done.out, re.MULTILINE)) == 2
