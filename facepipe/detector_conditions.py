@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facepipe.evaluation.detection import heights
-from facepipe.imaging.boxes import area, intersection
+from facepipe.imaging.boxes import area, heights, intersection
 from facepipe.training.photos import FacesOnPhoto, Variation, cover, turn, vary
 
 ANGLES = (15, 30, 45, 90)  # degrees

@@ -17,10 +17,10 @@ from facepipe.evaluation.detection import (
     LEAST_HEIGHTS,
     PhotoDetections,
     average_precision_interval,
-    heights,
     judge_photos,
     pooled_figures,
 )
+from facepipe.imaging.boxes import heights
 from facepipe.models.cache import load_weights
 from facepipe.runtime.progress import show_progress
 from facepipe.stages.detect_faces import build_detector
@@ -34,9 +34,10 @@ from facepipe.trainings import DETECTORS, read_weights, train_detector
 FOLDS = (0, 1)
 JUDGED_AT = 40  # pixels: least height for turned, covered and worse photos
 SPEED_ROUNDS = 3
-DRAWS = (0, 1, 2)  # seeds by which photos are degraded where tuning is judged
-LOWER_THRESHOLDS = (0.6, 0.4, 0.1)  # under which more faces of bad photos pass
 SPEED_SIDE = 640  # pixels: longest side of the photos on which speed is measured
+# Where tuning is judged:
+LOWER_THRESHOLDS = (0.6, 0.4, 0.1)  # under which more faces of bad photos pass
+JUDGED_ON = {"clean": (UPRIGHT, [0]), "degraded": (DEGRADED, [0, 1, 2])}  # photos: condition, seeds
 
 
 class Found(NamedTuple):
@@ -268,11 +269,11 @@ def study_tuning(
         own = config.model_copy(update={"detect": config.detect.model_copy(update={"thresholds": thresholds})})
         tuned = train_folds("mtcnn", photos, others, folder / "mtcnn-tuned", options, fit, own, share)
         for name, contestant in (("published", known_detector("mtcnn", own)), ("fine-tuned", tuned)):
-            clean = _precision_on(contestant, photos, UPRIGHT, own, seeds=[0])
-            degraded = _precision_on(contestant, photos, DEGRADED, own, seeds=DRAWS)
             at = ", ".join(str(threshold) for threshold in thresholds)
-            figures[f"{name} at {at}"] = {f"clean, {height} px": value for height, value in clean.items()} | {
-                f"degraded, {height} px": value for height, value in degraded.items()
+            figures[f"{name} at {at}"] = {
+                f"{kind}, {height} px": value
+                for kind, (condition, seeds) in JUDGED_ON.items()
+                for height, value in _precision_on(contestant, photos, condition, own, seeds).items()
             }
     return figures
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facepipe.imaging.boxes import iou
+from facepipe.imaging.boxes import heights, iou
 
 Floats = NDArray[np.floating]
 LEAST_IOU = 0.5
@@ -173,8 +173,3 @@ def average_precision(true_positive: NDArray[np.bool_], faces: int) -> float:
     precision = np.cumsum(true_positive) / np.arange(1, len(true_positive) + 1)
     best_onward = np.maximum.accumulate(precision[::-1])[::-1]
     return float(best_onward[true_positive].sum() / faces)  # each face found lengthens the curve by 1 / faces
-
-
-def heights(box_xyxy: Floats) -> Floats:
-    """Return the height (N,) of each box (N, 4)."""
-    return box_xyxy[:, 3] - box_xyxy[:, 1]

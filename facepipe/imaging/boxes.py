@@ -22,6 +22,11 @@ def area(box_xyxy: Floats) -> Floats:
     return whole
 
 
+def heights(box_xyxy: Floats) -> Floats:
+    """Return the height (N,) of each box (N, 4)."""
+    return box_xyxy[:, 3] - box_xyxy[:, 1]
+
+
 def intersection(first: Floats, second: Floats) -> Floats:
     """Return the area (N, M) that each of `first` (N, 4) shares with each of `second` (M, 4)."""
     width = np.minimum(first[:, None, 2], second[None, :, 2]) - np.maximum(first[:, None, 0], second[None, :, 0])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from facepipe.config import DecodeConfig
 from facepipe.errors import PhotoError
 from facepipe.evaluation.degrade import KINDS
-from facepipe.imaging.boxes import clip
+from facepipe.imaging.boxes import clip, heights
 from facepipe.imaging.decode import decode_photo
 from facepipe.training.labels import LabelledPhoto
 
@@ -93,7 +93,7 @@ def vary(photo: FacesOnPhoto, variation: Variation, rng: np.random.Generator) ->
     if rng.random() < variation.mirror:
         photo = mirror(photo)
     image = photo.image
-    side = np.float64(np.median(photo.boxes[:, 3] - photo.boxes[:, 1])) if len(photo.boxes) else 40.0
+    side = np.float64(np.median(heights(photo.boxes))) if len(photo.boxes) else 40.0
     for name in _WORSE:
         if rng.random() < variation.worsen:
             box = np.array([0.0, 0.0, side, side])

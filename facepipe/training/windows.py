@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from facepipe.imaging.boxes import area, intersection, iou
+from facepipe.imaging.boxes import area, heights, intersection, iou
 from facepipe.imaging.pyramid import Octaves
 from facepipe.training.photos import FacesOnPhoto
 
@@ -63,7 +63,7 @@ def targets(windows: Floats, photo: FacesOnPhoto) -> Targets:
 
 def on_low_faces(wanted: Targets, photo: FacesOnPhoto, least_face: float) -> NDArray[np.bool_]:
     """Return for which windows (N,) on a photo the face that each overlaps most is lower than so many pixels."""
-    height = photo.boxes[:, 3] - photo.boxes[:, 1]
+    height = heights(photo.boxes)
     return height[wanted.face] < least_face if len(height) else np.zeros(len(wanted.face), bool)
 
 

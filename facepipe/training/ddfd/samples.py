@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepipe.detectors.ddfd import DDFD
+from facepipe.imaging.boxes import heights
 from facepipe.models.ddfd_network import FACE_SHARE
 from facepipe.training.labels import Labels
 from facepipe.training.photos import FacesOnPhoto
@@ -31,7 +32,7 @@ MOST_MISTAKEN = 30  # windows of one photo
 def crops_near_and_far(photo: FacesOnPhoto, crop: int, rng: np.random.Generator) -> Arrays:
     """Return samples (`samples_of`) near the faces of a photo and anywhere on it."""
     height, width = photo.image.shape[:2]
-    faces = photo.boxes[_height(photo.boxes) >= LEAST_FACE]
+    faces = photo.boxes[heights(photo.boxes) >= LEAST_FACE]
     squares = np.concatenate(
         [
             near_faces(faces, 2, Jitter(0.16, 1.2), rng),
@@ -107,12 +108,8 @@ def ignore_small_faces(labels: Labels) -> Labels:
     """
     photos = []
     for photo in labels.photos:
-        large = _height(photo.boxes) >= LEAST_FACE
+        large = heights(photo.boxes) >= LEAST_FACE
         ignored = np.concatenate([photo.ignored, photo.boxes[~large]])
         photos.append(replace(photo, boxes=photo.boxes[large], landmarks=photo.landmarks[large], ignored=ignored))
     fewer = Labels(photos, labels.left_out)
     return fewer if fewer.faces else labels
-
-
-def _height(boxes: Floats) -> Floats:
-    return boxes[:, 3] - boxes[:, 1]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from facepipe.detectors.faceness import Faceness, as_windows, surroundings
-from facepipe.imaging.boxes import iou
+from facepipe.imaging.boxes import heights, iou
 from facepipe.models.faceness_networks import FacenessClassifier
 from facepipe.training.batches import MixedBatches, as_input
 from facepipe.training.loop import Batch, State
@@ -92,8 +92,7 @@ def classifier_samples(
         has_classifier: whether the detector's classifier has learned anything.
     """
     height, width = photo.image.shape[:2]
-    heights = photo.boxes[:, 3] - photo.boxes[:, 1]
-    faces = photo.boxes[heights >= LEAST_FACE]
+    faces = photo.boxes[heights(photo.boxes) >= LEAST_FACE]
     near = [near_faces(faces, 10, Jitter(0.18, 1.25), rng), near_faces(faces, 3, Jitter(0.7, 1.8), rng)]
     random = anywhere(width, height, 8, LEAST_FACE, rng)
     # Small windows are as plentiful as they are slow to rank: often only larger ones are.
@@ -115,10 +114,9 @@ def _chosen(
 ) -> dict[str, np.ndarray]:
     """Return samples of each kind from windows; hard negatives before others."""
     wanted = targets(windows, photo)
-    heights = photo.boxes[:, 3] - photo.boxes[:, 1]
     kind = kinds_of(wanted, photo, LEAST_FACE)
-    kind[(kind == NEGATIVE) & (windows[:, 3] - windows[:, 1] < LEAST_FACE)] = NEITHER
-    faces = max(int((heights >= LEAST_FACE).sum()), 1)
+    kind[(kind == NEGATIVE) & (heights(windows) < LEAST_FACE)] = NEITHER
+    faces = max(int((heights(photo.boxes) >= LEAST_FACE).sum()), 1)
     rows = []
     for sort, most in MOST.items():
         of_kind = rng.permutation(np.flatnonzero(kind == sort))
@@ -136,7 +134,7 @@ def shrink(photo: FacesOnPhoto, rng: np.random.Generator) -> FacesOnPhoto:
     """Return the photo shrunk at random, so far at most that its faces are SHRUNK px high; three in four are."""
     if not len(photo.boxes) or rng.random() < 0.25:
         return photo
-    median = float(np.median(photo.boxes[:, 3] - photo.boxes[:, 1]))
+    median = float(np.median(heights(photo.boxes)))
     scale = float(np.exp(rng.uniform(np.log(min(1.0, SHRUNK / median)), 0)))
     height, width = photo.image.shape[:2]
     size = max(1, round(width * scale)), max(1, round(height * scale))

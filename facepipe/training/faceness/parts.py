@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from facepipe.imaging.boxes import heights
 from facepipe.models.faceness_networks import PARTS, PartNet
 from facepipe.training.batches import MixedBatches, as_input
 from facepipe.training.faceness.celeba import ATTRIBUTES, PART_ATTRIBUTES
@@ -103,10 +104,10 @@ def part_samples(
         `kind` (N,) int8 FACE or BACKGROUND.
     """
     height, width = photo.image.shape[:2]
-    heights = photo.boxes[:, 3] - photo.boxes[:, 1]
-    large = np.flatnonzero(heights >= LEAST_FACE)
+    large = np.flatnonzero(heights(photo.boxes) >= LEAST_FACE)
     chosen = rng.permutation(large)[:MOST_FACES]
-    side = CROP * heights[chosen] / np.exp(rng.uniform(np.log(PartNet.face[0]), np.log(PartNet.face[1]), len(chosen)))
+    shown = np.exp(rng.uniform(np.log(PartNet.face[0]), np.log(PartNet.face[1]), len(chosen)))  # px
+    side = CROP * heights(photo.boxes[chosen]) / shown
     centre = (photo.boxes[chosen, :2] + photo.boxes[chosen, 2:]) / 2
     centre = centre + rng.uniform(-0.3, 0.3, (len(chosen), 2)) * side[:, None]
     on_faces = np.concatenate([centre - side[:, None] / 2, centre + side[:, None] / 2], axis=1)
@@ -129,10 +130,10 @@ def _map(window: Floats, photo: FacesOnPhoto, regions: Floats) -> tuple[NDArray[
     corner = np.tile(window[:2], 2)
     boxes = (photo.boxes - corner) * zoom
     maps = np.zeros((len(PARTS), CELLS, CELLS), np.uint8)
-    heights = boxes[:, 3] - boxes[:, 1]
-    small = heights / zoom < LEAST_FACE
-    seen = (heights >= LEARNED[0]) & (heights <= LEARNED[1]) & ~small
-    absent = ((heights < NEITHER[0]) | (heights > NEITHER[1])) & ~small
+    height = heights(boxes)
+    small = height / zoom < LEAST_FACE
+    seen = (height >= LEARNED[0]) & (height <= LEARNED[1]) & ~small
+    absent = ((height < NEITHER[0]) | (height > NEITHER[1])) & ~small
     for box in np.concatenate([(photo.ignored - corner) * zoom, boxes[~seen & ~absent]]):
         maps[:, _cells(box)] = UNKNOWN
     for face in np.flatnonzero(seen):

@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 
 from facepipe.detectors.faceness import Faceness
+from facepipe.imaging.boxes import heights
 from facepipe.models.cache import publish
 from facepipe.models.faceness_networks import PARTS, FacenessClassifier, PartNet, fold_normalisation
 from facepipe.models.tensors import part_of
@@ -119,8 +120,8 @@ def _passes(
 ) -> Iterator[Pass]:
     """Yield photos until each source has shown about so many faces that are not tiny."""
     for number, source in enumerate(sources):
-        heights = np.concatenate([photo.boxes[:, 3] - photo.boxes[:, 1] for photo in source.photos])
-        share = max(1, int((heights >= COUNTED_FACE).sum())) / source.faces
+        height = np.concatenate([heights(photo.boxes) for photo in source.photos])
+        share = max(1, int((height >= COUNTED_FACE).sum())) / source.faces
         yield from passes_over(
             [source],
             options.variation,

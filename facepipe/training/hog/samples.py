@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from facepipe.detectors.hog.codebook import Codebook, picture_blocks
 from facepipe.detectors.hog.model import HogModel
 from facepipe.errors import TrainingError
+from facepipe.imaging.boxes import heights
 from facepipe.models.cache import publish
 from facepipe.training.hog.classifier import train_codebook
 from facepipe.training.hog.options import HogOptions
@@ -59,7 +60,7 @@ def _passes(
     """Yield photos with their numbers, upright, as often as each source needs to show FACES windows of faces."""
     variation = replace(options.variation, turn=0.0)
     for source, labels in enumerate(sources):
-        count = sum(int((photo.boxes[:, 3] - photo.boxes[:, 1] >= LEAST_FACE).sum()) for photo in labels.photos)
+        count = sum(int((heights(photo.boxes) >= LEAST_FACE).sum()) for photo in labels.photos)
         wanted = options.faces_of(FACES) / max(count * WINDOWS_A_FACE, 1)
         passes = min(max(1, round(wanted)), MOST_PASSES)
         for index in range(passes):

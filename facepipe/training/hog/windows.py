@@ -11,6 +11,7 @@ from facepipe.detectors.hog.levels import photo_levels
 from facepipe.detectors.hog.model import HogModel
 from facepipe.detectors.hog.search import find_windows, mean_faces
 from facepipe.detectors.hog.word_tables import Words, words_of_windows
+from facepipe.imaging.boxes import heights
 from facepipe.imaging.pyramid import Octaves
 from facepipe.training.photos import FacesOnPhoto
 from facepipe.training.windows import NEGATIVE_BELOW, targets
@@ -90,7 +91,7 @@ def windows_near_faces(
         rng: decides.
     """
     grey = Octaves(cv2.cvtColor(photo.image, cv2.COLOR_RGB2GRAY))
-    faces = photo.boxes[photo.boxes[:, 3] - photo.boxes[:, 1] >= LEAST_FACE]
+    faces = photo.boxes[heights(photo.boxes) >= LEAST_FACE]
     framed = shape.side + 2 * shape.cell
     pictures, places = [np.empty((0, framed, framed), np.uint8)], [np.empty((0, 4), np.float32)]
     for box in np.repeat(faces, count, axis=0):

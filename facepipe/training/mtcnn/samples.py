@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepipe.detectors.mtcnn import MTCNN, Thresholds
-from facepipe.imaging.boxes import square
+from facepipe.imaging.boxes import heights, square
 from facepipe.models.mtcnn_networks import PNet
 from facepipe.training.labels import Labels
 from facepipe.training.loop import State
@@ -99,7 +99,7 @@ def collect(
 def _guesses(photo: FacesOnPhoto, name: str, least_face: float, rng: np.random.Generator) -> Floats:
     """Return windows near faces and anywhere: all that P-Net learns from, and the others' faces that it missed."""
     height, width = photo.image.shape[:2]
-    faces = photo.boxes[(photo.boxes[:, 3] - photo.boxes[:, 1]) >= least_face]
+    faces = photo.boxes[heights(photo.boxes) >= least_face]
     close = near_faces(faces, 24, Jitter(0.2, 1.25), rng)
     if name != "pnet":
         return close

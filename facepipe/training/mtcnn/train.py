@@ -61,10 +61,12 @@ def train_mtcnn(sources: Sequence[Labels], folder: Path, options: MtcnnOptions, 
         options: see there.
         fit: trains one network.
     """
-    learn = _learn if options.init is None else _tune
     state: State = {}
     for name in NETWORKS:
-        learned = learn(name, sources, folder / name, state, options, fit)
+        if options.init is None:
+            learned = _learn(name, sources, folder / name, state, options, fit)
+        else:
+            learned = _tune(name, sources, folder / name, options.init, options, fit)
         state |= {f"{name}.{key}": value for key, value in learned.items()}
     return state
 
@@ -76,9 +78,8 @@ def _learn(name: str, sources: Sequence[Labels], place: Path, before: State, opt
     return fit.network(MtcnnTask(name, MixedBatches(samples, BATCH)), plan, place, name)
 
 
-def _tune(name: str, sources: Sequence[Labels], place: Path, _before: State, options: MtcnnOptions, fit: Fit) -> State:
+def _tune(name: str, sources: Sequence[Labels], place: Path, given: State, options: MtcnnOptions, fit: Fit) -> State:
     """Return a network's weights, tuned from those given on what the given networks before it let through."""
-    given = dict(options.init or {})
 
     def batches(kind: str, variation: Variation, counts: Mapping[int, int]) -> EvenBatches:
         own = replace(options, variation=variation)
