@@ -12,17 +12,21 @@ from facepipe.detectors.detector import Detector
 from facepipe.imaging.boxes import iou
 from facepipe.imaging.decode import decode_photo
 from facepipe.library.library import Library
-from facepipe.models.registry import MODELS
+from facepipe.models.registry import MODELS, ModelEntry
 from facepipe.stages.detect_faces import load_detector
 from facepipe.training.labels import read_boxes
 from tests.program import facepipe
 
-SHIPPED: Sequence[str] = [entry.name for entry in MODELS.values() if entry.ships]
+SHIPPED: Sequence[ModelEntry] = [entry for entry in MODELS.values() if entry.ships]
+WITHOUT_LANDMARKS = [entry.name for entry in SHIPPED if entry.architecture != "mtcnn"]
 
 
-@pytest.fixture(scope="module", params=SHIPPED)
+@pytest.fixture(scope="module", params=SHIPPED, ids=lambda entry: entry.name)
 def detector(request: pytest.FixtureRequest) -> Detector:
-    return load_detector(DetectConfig(detector=request.param, min_score=0.3))
+    entry: ModelEntry = request.param
+    return load_detector(
+        DetectConfig.model_validate({"detector": entry.architecture, "model": entry.name, "min_score": 0.3})
+    )
 
 
 def test_photos_with_nothing_to_show(detector: Detector) -> None:
@@ -56,7 +60,9 @@ def test_faces_are_found_whatever_else_is_in_the_batch(detector: Detector, data:
 
 
 # One in `make test`, the others, which take the same way, in `make test-long`.
-@pytest.mark.parametrize("name", [SHIPPED[0], *(pytest.param(name, marks=pytest.mark.long) for name in SHIPPED[1:])])
+@pytest.mark.parametrize(
+    "name", [WITHOUT_LANDMARKS[0], *(pytest.param(name, marks=pytest.mark.long) for name in WITHOUT_LANDMARKS[1:])]
+)
 def test_the_whole_job_without_landmarks(name: str, facenet_weights: str, data: Path, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
