@@ -91,7 +91,7 @@ def detection(images: Path, boxes: Path, **options: Any) -> None:
 def detectors(names: tuple[str, ...], tuning: bool, **options: Any) -> None:
     """Train detectors on each half of labelled photos and judge them on the other: upright, turned, covered, worse.
 
-    Takes most of an hour a detector on two cores.
+    Takes most of an hour a detector on two cores, and with --tuning as long in all.
     """
     from facepipe.cli.detector_table import print_detector_tables
     from facepipe.cli.train import open_fit, read_sources

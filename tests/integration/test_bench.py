@@ -17,7 +17,7 @@ def album(data: Path) -> Path:
     return data / "album"
 
 
-@pytest.mark.parametrize("what", ["embed", "detect"])
+@pytest.mark.parametrize("what", [pytest.param("embed", marks=pytest.mark.long), "detect"])
 def test_alone(what: str, album: Path, weights: tuple[str, str]) -> None:
     figures = facepipe("bench", what, "--images", album, "--limit", "2", "--rounds", "3", "--no-peers", "--json").json
     assert (figures["items"], figures["rounds"], figures["peers"], figures["ratio"]) == (2, 3, {}, {})

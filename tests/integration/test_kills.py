@@ -73,7 +73,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 DRIVER_KILLS = [
     ("ray", 0),
     pytest.param("local", 1, marks=pytest.mark.long),
-    ("local", 2),
+    pytest.param("local", 2, marks=pytest.mark.long),
     *(pytest.param("ray" if attempt % 2 else "local", attempt, marks=pytest.mark.long) for attempt in range(3, 10)),
 ]
 
