@@ -4,11 +4,13 @@ What is learned is a `Task`; how long and how fast, a `Plan`. A step's batch is 
 so a training that stopped and went on sees the batches that it would have seen, and any number of workers see together
 what one would see alone: each takes its share of the batch's rows, and gradients are averaged over workers.
 
-A checkpoint is one safetensors file: tensors `model.…` and `optimizer.…`, and as metadata the progress so far, whose
-last row says how many steps are done. It appears whole or not at all.
+A task may also judge the network now and then (`Judged`): then the best network is what is learned, and a training ends
+early once the network gets no better.
+
+A checkpoint is one safetensors file: tensors `model.…`, `optimizer.…` and, of a task that judges, `best.…`, and as
+metadata the progress so far, whose last row says how many steps are done. It appears whole or not at all.
 """
 
-import json
 import math
 import shutil
 import tempfile
@@ -16,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -31,6 +33,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from facepipe.errors import FacepipeError, TrainingError
 from facepipe.models.cache import publish
+from facepipe.training.checkpoint import Rows, learned_so_far, pack, restore
 from facepipe.training.memory import keep_freed_memory
 
 Batch = Mapping[str, Tensor]
@@ -96,6 +99,30 @@ class Task(Protocol):
         """Return numbers of one batch, each a scalar: `loss` is what is minimised, others are only shown."""
 
 
+@runtime_checkable
+class Judged(Protocol):
+    """A task that judges the network before each checkpoint.
+
+    Attributes:
+        patience: checkpoints without a better score after which the training ends.
+    """
+
+    @property
+    def patience(self) -> int:
+        """See above."""
+
+    def judge(self, network: nn.Module) -> Mapping[str, float]:
+        """Return figures of the network, which is in evaluation mode: `score`, the larger the better, and others."""
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """A task that looks at its own progress, and may end in a sentence."""
+
+    def watch(self, progress: "Progress") -> None:
+        """Raise TrainingError where going on would be of no use; called at each report, before any checkpoint."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """How far a training has come.
@@ -106,6 +133,7 @@ class Progress:
         seconds: spent in steps, also before an interruption.
         samples_per_second: since the last report, of all workers.
         losses: each the mean since the last report; `gradient` is its length.
+        judged: of a task that judges, figures of the network as it is, where this report comes with a checkpoint.
     """
 
     step: int
@@ -113,6 +141,7 @@ class Progress:
     seconds: float
     samples_per_second: float
     losses: Mapping[str, float]
+    judged: Mapping[str, float] = field(default_factory=dict)
 
     def row(self) -> dict[str, float]:
         """Return the numbers as a row of the progress table."""
@@ -121,6 +150,7 @@ class Progress:
             "seconds": self.seconds,
             "samples_per_second": self.samples_per_second,
             **self.losses,
+            **self.judged,
         }
 
 
@@ -136,6 +166,9 @@ class Worker(Protocol):
 
     def wrap(self, network: nn.Module) -> nn.Module:
         """Return the network whose gradients are averaged over workers."""
+
+    def agree_on(self, figures: Mapping[str, float]) -> Mapping[str, float]:
+        """Return the first worker's figures, which all workers go by."""
 
     def report(self, progress: Progress, checkpoint: bytes | None) -> None:
         """Tell how far the training has come, and publish a checkpoint."""
@@ -183,8 +216,11 @@ def fit(
             checkpoint = folder / CHECKPOINT
         else:
             checkpoint = _fit_on_ray(task, plan, folder, ray, tell)
-        state, _, rows = _read(checkpoint)
-        pq.write_table(pa.Table.from_pylist(rows), folder / PROGRESS)
+        state, rows = learned_so_far(checkpoint)
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        pq.write_table(
+            pa.Table.from_pydict({name: [row.get(name) for row in rows] for name in names}), folder / PROGRESS
+        )
         publish(finished, safetensors.torch.save(state))
         (folder / CHECKPOINT).unlink(missing_ok=True)
         shutil.rmtree(folder / RAY_RUN, ignore_errors=True)
@@ -201,29 +237,23 @@ def train(task: Task, plan: Plan, worker: Worker) -> None:
     torch.manual_seed(plan.seed)
     network = task.network().to(worker.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _optimizer(network, plan)
-    rows: list[dict[str, float]] = []
+    rows: Rows = []
+    best: State = {}
     with worker.last_checkpoint() as checkpoint:
         if checkpoint is not None:
-            rows = _restore(checkpoint, network, optimizer)
+            best, rows = restore(checkpoint, network, optimizer)
     done, seconds = (int(rows[-1]["step"]), rows[-1]["seconds"]) if rows else (0, 0.0)
     shared = worker.wrap(network)
     share = slice(worker.rank, None, worker.workers)
     sums: dict[str, float] = {}
     samples, started = 0, time.monotonic()
-    network.train()
     for step in range(done, plan.steps):
+        if _gets_no_better(task, rows):
+            break
+        network.train()
         batch = task.batch(np.random.default_rng([plan.seed, step]), share)
         batch = {name: values.to(worker.device, non_blocking=True) for name, values in batch.items()}
-        for group in optimizer.param_groups:
-            group["lr"] = plan.rate_at(step)
-        optimizer.zero_grad(set_to_none=True)
-        with _mixed_precision(worker.device):
-            losses = task.losses(shared, batch)
-        losses["loss"].backward()  # type: ignore[no-untyped-call]
-        length = nn.utils.clip_grad_norm_(network.parameters(), plan.longest_gradient)
-        _check_finite(length, step)
-        optimizer.step()
-        for name, value in {**losses, "gradient": length}.items():
+        for name, value in _take_step(task, plan, step, shared, optimizer, batch).items():
             sums[name] = sums.get(name, 0.0) + float(value.detach())
         samples += len(next(iter(batch.values()))) * worker.workers
         last = step + 1 == plan.steps
@@ -231,14 +261,56 @@ def train(task: Task, plan: Plan, worker: Worker) -> None:
             steps = (step + 1) - (int(rows[-1]["step"]) if rows else 0)
             took = time.monotonic() - started
             seconds += took
-            means = {name: value / steps for name, value in sums.items()}
-            progress = Progress(step + 1, plan.steps, seconds, samples / max(took, 1e-9), means)
-            rows.append(progress.row())
             saves = last or (step + 1) % plan.checkpoint_steps == 0
-            worker.report(progress, _checkpoint(network, optimizer, rows) if saves and worker.rank == 0 else None)
+            judged = worker.agree_on(_judge(task, network)) if saves else {}
+            means = {name: value / steps for name, value in sums.items()}
+            progress = Progress(step + 1, plan.steps, seconds, samples / max(took, 1e-9), means, judged)
+            if isinstance(task, Watched):
+                task.watch(progress)
+            if judged and judged["score"] > max(_scores(rows), default=-math.inf):
+                best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+            rows.append(progress.row())
+            if _gets_no_better(task, rows):
+                progress = replace(progress, steps=progress.step)
+            worker.report(progress, pack(network, optimizer, best, rows) if saves and worker.rank == 0 else None)
             sums, samples, started = {}, 0, time.monotonic()
-    if done >= plan.steps and rows:  # killed between the last checkpoint and the end
+    if rows and int(rows[-1]["step"]) == done:  # killed between the last checkpoint and the end
         worker.report(Progress(done, plan.steps, seconds, 0.0, {}), None)
+
+
+def _take_step(
+    task: Task, plan: Plan, step: int, network: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch
+) -> dict[str, Tensor]:
+    """Let a network learn from a batch, and return its losses and the gradient's length."""
+    for group in optimizer.param_groups:
+        group["lr"] = plan.rate_at(step)
+    optimizer.zero_grad(set_to_none=True)
+    with _mixed_precision(next(network.parameters()).device):
+        losses = task.losses(network, batch)
+    losses["loss"].backward()  # type: ignore[no-untyped-call]
+    length = nn.utils.clip_grad_norm_(network.parameters(), plan.longest_gradient)
+    _check_finite(length, step)
+    optimizer.step()
+    return {**losses, "gradient": length}
+
+
+def _judge(task: Task, network: nn.Module) -> Mapping[str, float]:
+    """Return a task's figures of the network; none of a task that doesn't judge."""
+    if not isinstance(task, Judged):
+        return {}
+    network.eval()
+    with torch.no_grad():
+        return task.judge(network)
+
+
+def _scores(rows: Rows) -> list[float]:
+    return [row["score"] for row in rows if "score" in row]
+
+
+def _gets_no_better(task: Task, rows: Rows) -> bool:
+    """Return whether the last `patience` scores all lie at or below an earlier one."""
+    scores = _scores(rows)
+    return isinstance(task, Judged) and len(scores) - 1 - int(np.argmax(scores or [0])) >= task.patience
 
 
 def _optimizer(network: nn.Module, plan: Plan) -> torch.optim.Optimizer:
@@ -262,45 +334,6 @@ def _check_finite(gradient: Tensor, step: int) -> None:
         )
 
 
-def _checkpoint(network: nn.Module, optimizer: torch.optim.Optimizer, rows: list[dict[str, float]]) -> bytes:
-    tensors = {f"model.{name}": value for name, value in network.state_dict().items()}
-    for index, values in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
-    plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    data: bytes = safetensors.torch.save(plain, metadata={"progress": json.dumps(rows)})
-    return data
-
-
-def _read(checkpoint: Path) -> tuple[State, dict[int, State], list[dict[str, float]]]:
-    """Return a checkpoint's network, the optimizer's numbers for each of its parameters, and the progress so far."""
-    network: State = {}
-    optimizer: dict[int, State] = {}
-    with safetensors.safe_open(checkpoint, "pt") as file:
-        for key in file.keys():  # noqa: SIM118 - it is no dictionary
-            kind, _, name = key.partition(".")
-            if kind == "model":
-                network[name] = file.get_tensor(key)
-            else:
-                index, _, part = name.partition(".")
-                optimizer.setdefault(int(index), {})[part] = file.get_tensor(key)
-        rows: list[dict[str, float]] = json.loads(file.metadata()["progress"])
-    return network, optimizer, rows
-
-
-def _restore(checkpoint: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:
-    """Set network and optimizer to a checkpoint's, and return the progress so far."""
-    try:
-        weights, numbers, rows = _read(checkpoint)
-        network.load_state_dict(weights)
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": numbers})
-    except (RuntimeError, ValueError, KeyError, TypeError, OSError, safetensors.SafetensorError) as error:
-        problem = str(error).strip().splitlines()[-1].strip()
-        raise TrainingError(
-            f"the checkpoint in {checkpoint.parent} is none of this training ({problem}): choose another folder"
-        ) from error
-    return rows
-
-
 class _Here:
     """This process, alone."""
 
@@ -317,6 +350,9 @@ class _Here:
 
     def wrap(self, network: nn.Module) -> nn.Module:
         return network
+
+    def agree_on(self, figures: Mapping[str, float]) -> Mapping[str, float]:
+        return figures
 
     def report(self, progress: Progress, checkpoint: bytes | None) -> None:
         if checkpoint is not None:
@@ -400,6 +436,13 @@ class _OnRay:
 
     def wrap(self, network: nn.Module) -> nn.Module:
         return DistributedDataParallel(network) if self.workers > 1 else network
+
+    def agree_on(self, figures: Mapping[str, float]) -> Mapping[str, float]:
+        if self.workers == 1:
+            return figures
+        agreed = [dict(figures)]
+        torch.distributed.broadcast_object_list(agreed)
+        return agreed[0]
 
     def report(self, progress: Progress, checkpoint: bytes | None) -> None:
         import ray.train

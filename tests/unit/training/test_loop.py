@@ -50,6 +50,31 @@ class Diverging(Parity):
         return {"loss": losses["loss"] * (torch.nan if float(weight.detach().abs().max()) > 0.9 else 1.0)}
 
 
+@dataclass(frozen=True)
+class Judging(Parity):
+    """The best network is the one whose weights are nearest to so long."""
+
+    best_length: float = 0.0
+    patience: int = 1
+
+    def judge(self, network: nn.Module) -> Mapping[str, float]:
+        assert not network.training
+        assert not torch.is_grad_enabled()
+        length = length_of(network.state_dict())
+        return {"score": -abs(length - self.best_length), "length": length}
+
+
+@dataclass(frozen=True)
+class Watching(Parity):
+    def watch(self, progress: Progress) -> None:
+        if progress.step >= 15:
+            raise TrainingError(f"step {progress.step} is enough")
+
+
+def length_of(state: Mapping[str, Tensor]) -> float:
+    return float(torch.cat([values.flatten() for values in state.values()]).norm())
+
+
 def largest_difference(first: State, second: State) -> float:
     return max(float((first[name] - second[name]).abs().max()) for name in first)
 
@@ -81,6 +106,32 @@ def test_one_that_stopped_goes_on_to_the_same_end(tmp_path: Path, after: int) ->
     steps = [row["step"] for row in pq.read_table(tmp_path / "stopped" / "progress.parquet").to_pylist()]
     assert steps == list(range(5, 41, 5))
     assert seen[0] == min(after // 10 * 10 + 5, 40)
+
+
+def test_the_best_network_is_what_is_learned_and_one_that_gets_no_better_ends_the_training(tmp_path: Path) -> None:
+    fit(Judging(patience=100), PLAN, tmp_path / "whole")
+    rows = pq.read_table(tmp_path / "whole" / "progress.parquet").to_pylist()
+    lengths = [row["length"] for row in rows if row["length"] is not None]
+    assert len(lengths) == 4
+    task = Judging(best_length=lengths[1])
+    seen: list[Progress] = []
+    best = fit(task, PLAN, tmp_path / "best", on_progress=seen.append)
+    assert length_of(best) == pytest.approx(lengths[1], abs=1e-5)
+    assert (seen[-1].step, seen[-1].steps) == (30, 30)
+
+    def stop(progress: Progress) -> None:
+        if progress.step == 30:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        fit(task, PLAN, tmp_path / "stopped", on_progress=stop)
+    assert largest_difference(fit(task, PLAN, tmp_path / "stopped", on_progress=seen.append), best) == 0
+    assert seen[-1].step == 30
+
+
+def test_a_task_may_end_its_training_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="step 15 is enough"):
+        fit(Watching(), PLAN, tmp_path)
 
 
 def test_what_is_finished_is_not_done_again(tmp_path: Path) -> None:
