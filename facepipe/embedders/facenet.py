@@ -94,9 +94,10 @@ class FaceNet:
         """
         if device is None:
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        network = InceptionResNetV1()
+        weights = load_weights(model)
+        network = InceptionResNetV1.shaped_like(weights)
         try:
-            network.load_state_dict(load_weights(model))
+            network.load_state_dict(weights)
         except RuntimeError as error:
             raise WeightsError(f"the model {model!r} is no Inception-ResNet-v1, which FaceNet needs") from error
         mean = mean_embedding(model) if centre else None

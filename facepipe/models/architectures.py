@@ -50,6 +50,11 @@ def _faceness_shapes(state: State) -> Shapes:
     return {**_shapes_of(lambda: faceness_networks(state))(state), **TENSOR_SHAPES}
 
 
+def _facenet_shapes(state: State) -> Shapes:
+    """Return the shapes of FaceNet's network in the width that the state's tensors tell, or in its usual one."""
+    return _shapes_of(lambda: {"": InceptionResNetV1.shaped_like(state)})(state)
+
+
 def _hog_shapes(state: State) -> Shapes:
     """Return the shapes of `detectors.hog.model.HogModel`'s tensors; there may be any number of words and places."""
     words, length = state["codebook"].shape if "codebook" in state and state["codebook"].ndim == 2 else (256, 72)
@@ -67,7 +72,7 @@ def _hog_shapes(state: State) -> Shapes:
 
 # Each as a function from a state dict, by which those that come in several sizes know theirs, to its tensors' shapes.
 ARCHITECTURES: dict[str, Callable[[State], Shapes]] = {
-    "inception_resnet_v1": _shapes_of(lambda: {"": InceptionResNetV1()}),
+    "inception_resnet_v1": _facenet_shapes,
     "ddfd": _ddfd_shapes,
     "faceness": _faceness_shapes,
     "hog": _hog_shapes,

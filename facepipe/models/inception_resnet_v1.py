@@ -9,6 +9,7 @@ trained that are used here (facenet, models 20180402-114759 and 20180408-102900)
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from copy import deepcopy
 
 import torch
@@ -16,6 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from facepipe.models.split_bfloat16 import split_convolutions
+from facepipe.models.tensors import State
 
 INPUT_SIZE = 160
 DIMENSION = 512
@@ -68,91 +70,132 @@ class Reduction(nn.Module):
         return torch.cat([*(branch(inner) for branch in self.branches), F.max_pool2d(x, 3, stride=2)], dim=1)
 
 
-def stem() -> nn.Sequential:
+def _channels(width: float) -> Callable[[int], int]:
+    """Return what gives a layer's channels from those at width 1, all of them multiples of 8.
+
+    Raises:
+        ValueError: the width is no multiple of 1/8.
+    """
+    eighths = round(8 * width)
+    if eighths != 8 * width or eighths < 1:
+        raise ValueError(f"the width must be a multiple of 1/8, not {width}")
+    return lambda channels: channels * eighths // 8
+
+
+def stem(width: float = 1.0) -> nn.Sequential:
     """Return the stem: (B, 3, 160, 160) becomes (B, 256, 17, 17) (figure 14)."""
+    c = _channels(width)
     return nn.Sequential(
         OrderedDict[str, nn.Module](
-            conv_1a=ConvReLU(3, 32, 3, stride=2),
-            conv_2a=ConvReLU(32, 32, 3),
-            conv_2b=ConvReLU(32, 64, 3, same=True),
+            conv_1a=ConvReLU(3, c(32), 3, stride=2),
+            conv_2a=ConvReLU(c(32), c(32), 3),
+            conv_2b=ConvReLU(c(32), c(64), 3, same=True),
             pool_3a=nn.MaxPool2d(3, stride=2),
-            conv_3b=ConvReLU(64, 80, 1),
-            conv_4a=ConvReLU(80, 192, 3),
-            conv_4b=ConvReLU(192, 256, 3, stride=2),
+            conv_3b=ConvReLU(c(64), c(80), 1),
+            conv_4a=ConvReLU(c(80), c(192), 3),
+            conv_4b=ConvReLU(c(192), c(256), 3, stride=2),
         )
     )
 
 
-def inception_resnet_a() -> InceptionResNetBlock:
+def inception_resnet_a(width: float = 1.0) -> InceptionResNetBlock:
     """Return a 17 x 17 block (figure 10; 35 x 35 at the paper's input size)."""
+    c = _channels(width)
     branches = [
-        nn.Sequential(ConvReLU(256, 32, 1)),
-        nn.Sequential(ConvReLU(256, 32, 1), ConvReLU(32, 32, 3, same=True)),
-        nn.Sequential(ConvReLU(256, 32, 1), ConvReLU(32, 32, 3, same=True), ConvReLU(32, 32, 3, same=True)),
+        nn.Sequential(ConvReLU(c(256), c(32), 1)),
+        nn.Sequential(ConvReLU(c(256), c(32), 1), ConvReLU(c(32), c(32), 3, same=True)),
+        nn.Sequential(
+            ConvReLU(c(256), c(32), 1), ConvReLU(c(32), c(32), 3, same=True), ConvReLU(c(32), c(32), 3, same=True)
+        ),
     ]
-    return InceptionResNetBlock(branches, width=96, channels=256, scale=0.17, relu=True)
+    return InceptionResNetBlock(branches, width=c(96), channels=c(256), scale=0.17, relu=True)
 
 
-def reduction_a() -> Reduction:
+def reduction_a(width: float = 1.0) -> Reduction:
     """Return the step from 17 x 17 x 256 to 8 x 8 x 896 (figure 7 with k, l, m, n = 192, 192, 256, 384)."""
+    c = _channels(width)
     return Reduction(
         [
-            nn.Sequential(ConvReLU(256, 384, 3, stride=2)),
-            nn.Sequential(ConvReLU(256, 192, 1), ConvReLU(192, 192, 3, same=True), ConvReLU(192, 256, 3, stride=2)),
+            nn.Sequential(ConvReLU(c(256), c(384), 3, stride=2)),
+            nn.Sequential(
+                ConvReLU(c(256), c(192), 1),
+                ConvReLU(c(192), c(192), 3, same=True),
+                ConvReLU(c(192), c(256), 3, stride=2),
+            ),
         ]
     )
 
 
-def inception_resnet_b() -> InceptionResNetBlock:
+def inception_resnet_b(width: float = 1.0) -> InceptionResNetBlock:
     """Return an 8 x 8 block (figure 11; 17 x 17 at the paper's input size)."""
+    c = _channels(width)
     branches = [
-        nn.Sequential(ConvReLU(896, 128, 1)),
+        nn.Sequential(ConvReLU(c(896), c(128), 1)),
         nn.Sequential(
-            ConvReLU(896, 128, 1), ConvReLU(128, 128, (1, 7), same=True), ConvReLU(128, 128, (7, 1), same=True)
+            ConvReLU(c(896), c(128), 1),
+            ConvReLU(c(128), c(128), (1, 7), same=True),
+            ConvReLU(c(128), c(128), (7, 1), same=True),
         ),
     ]
-    return InceptionResNetBlock(branches, width=256, channels=896, scale=0.10, relu=True)
+    return InceptionResNetBlock(branches, width=c(256), channels=c(896), scale=0.10, relu=True)
 
 
-def reduction_b() -> Reduction:
+def reduction_b(width: float = 1.0) -> Reduction:
     """Return the step from 8 x 8 x 896 to 3 x 3 x 1792 (figure 12)."""
+    c = _channels(width)
     return Reduction(
         [
-            nn.Sequential(ConvReLU(896, 256, 1), ConvReLU(256, 384, 3, stride=2)),
-            nn.Sequential(ConvReLU(896, 256, 1), ConvReLU(256, 256, 3, stride=2)),
-            nn.Sequential(ConvReLU(896, 256, 1), ConvReLU(256, 256, 3, same=True), ConvReLU(256, 256, 3, stride=2)),
+            nn.Sequential(ConvReLU(c(896), c(256), 1), ConvReLU(c(256), c(384), 3, stride=2)),
+            nn.Sequential(ConvReLU(c(896), c(256), 1), ConvReLU(c(256), c(256), 3, stride=2)),
+            nn.Sequential(
+                ConvReLU(c(896), c(256), 1),
+                ConvReLU(c(256), c(256), 3, same=True),
+                ConvReLU(c(256), c(256), 3, stride=2),
+            ),
         ]
     )
 
 
-def inception_resnet_c(scale: float = 0.20, relu: bool = True) -> InceptionResNetBlock:
+def inception_resnet_c(width: float = 1.0, scale: float = 0.20, relu: bool = True) -> InceptionResNetBlock:
     """Return a 3 x 3 block (figure 13; 8 x 8 at the paper's input size)."""
+    c = _channels(width)
     branches = [
-        nn.Sequential(ConvReLU(1792, 192, 1)),
+        nn.Sequential(ConvReLU(c(1792), c(192), 1)),
         nn.Sequential(
-            ConvReLU(1792, 192, 1), ConvReLU(192, 192, (1, 3), same=True), ConvReLU(192, 192, (3, 1), same=True)
+            ConvReLU(c(1792), c(192), 1),
+            ConvReLU(c(192), c(192), (1, 3), same=True),
+            ConvReLU(c(192), c(192), (3, 1), same=True),
         ),
     ]
-    return InceptionResNetBlock(branches, width=384, channels=1792, scale=scale, relu=relu)
+    return InceptionResNetBlock(branches, width=c(384), channels=c(1792), scale=scale, relu=relu)
 
 
 class InceptionResNetV1(nn.Module):
     """Faces become 512 numbers each; weights are random until a state dict is loaded.
 
     Blocks may compute in shorter numbers than the stream that they add to, which has the bottleneck's type.
+
+    Args:
+        width: factor on all channels but the 512 numbers, a multiple of 1/8.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        self.stem = stem()
-        self.inception_resnet_a = nn.Sequential(*(inception_resnet_a() for _ in range(5)))
-        self.reduction_a = reduction_a()
-        self.inception_resnet_b = nn.Sequential(*(inception_resnet_b() for _ in range(10)))
-        self.reduction_b = reduction_b()
+        self.stem = stem(width)
+        self.inception_resnet_a = nn.Sequential(*(inception_resnet_a(width) for _ in range(5)))
+        self.reduction_a = reduction_a(width)
+        self.inception_resnet_b = nn.Sequential(*(inception_resnet_b(width) for _ in range(10)))
+        self.reduction_b = reduction_b(width)
         self.inception_resnet_c = nn.Sequential(
-            *(inception_resnet_c() for _ in range(5)), inception_resnet_c(scale=1.0, relu=False)
+            *(inception_resnet_c(width) for _ in range(5)), inception_resnet_c(width, scale=1.0, relu=False)
         )
-        self.bottleneck = nn.Linear(1792, DIMENSION)
+        self.bottleneck = nn.Linear(_channels(width)(1792), DIMENSION)
+
+    @classmethod
+    def shaped_like(cls, state: State) -> "InceptionResNetV1":
+        """Return a network of the width that a state dict tells, its weights not loaded; the usual one if it can't."""
+        first = state.get("stem.conv_1a.weight")
+        return cls(len(first) / 32 if first is not None and first.ndim and len(first) % 4 == 0 and len(first) else 1.0)
 
     def on_tiles(self) -> "InceptionResNetV1":
         """Return a copy for inference on a processor's matrix tiles, in bfloat16 but for the stream between blocks.
