@@ -27,7 +27,7 @@ from facepipe.stages.detect_faces import build_detector
 from facepipe.training.labels import Labels
 from facepipe.training.mtcnn.train import MtcnnOptions
 from facepipe.training.photos import read_photo
-from facepipe.training.recipe import Fit, TrainingOptions
+from facepipe.training.recipe import DetectorOptions, Fit
 from facepipe.training.sources import fold_of
 from facepipe.trainings import DETECTORS, read_weights, train_detector
 
@@ -78,7 +78,7 @@ def train_folds(
     photos: Labels,
     others: Sequence[Labels],
     folder: Path,
-    options: TrainingOptions,
+    options: DetectorOptions,
     fit: Fit,
     config: Config,
     share: float = 1.0,

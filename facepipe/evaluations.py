@@ -352,31 +352,59 @@ def _find_copies(paths: Sequence[Path], config: Config, engine: Engine) -> pa.Ta
 
 
 def run_stages(
-    paths: Sequence[Path], stages: list[list[Stage]], columns: Sequence[str], config: Config, engine: Engine
+    paths: Sequence[Path],
+    stages: list[list[Stage]],
+    columns: Sequence[str],
+    config: Config,
+    engine: Engine,
+    failed: list[str] | None = None,
 ) -> pa.Table:
-    """Return columns of what the stages make of photos, in the order of the paths; a photo that fails is an error."""
+    """Return columns of what the stages make of photos, in the order of the paths.
+
+    Args:
+        paths: of the photos.
+        stages: groups of them.
+        columns: of the result; `uri` comes first, in any case.
+        config: settings.
+        engine: carries the stages out; closed afterwards.
+        failed: takes a sentence of each photo that fails, which is then left out.
+
+    Raises:
+        WrongUsageError: a photo fails, and `failed` is None.
+    """
     listed = list_files(paths)
     listed = listed.append_column("read_from", listed["uri"])
     check_chain([stage for group in stages for stage in group], listed.schema)
     batches = cut(listed, config.runtime.batch_rows)
     try:
-        rows = pa.concat_tables(_finished(batches, stages, ["uri", *columns], len(listed), engine))
+        rows = pa.concat_tables(_finished(batches, stages, ["uri", *columns], len(listed), engine, failed))
     finally:
         engine.close()
     order = pc.index_in(listed["uri"].combine_chunks(), rows["uri"].combine_chunks())
-    return rows.take(order)
+    return rows.take(order.drop_null())
 
 
 def _finished(
-    batches: Sequence[pa.Table], stages: list[list[Stage]], columns: Sequence[str], total: int, engine: Engine
+    batches: Sequence[pa.Table],
+    stages: list[list[Stage]],
+    columns: Sequence[str],
+    total: int,
+    engine: Engine,
+    failed: list[str] | None = None,
 ) -> Iterator[pa.Table]:
-    """Yield columns of finished batches; a photo that fails is an error."""
+    """Yield columns of finished batches; a photo that fails is an error, or a sentence in `failed`."""
     with show_progress("eval", "photos", total) as progress:
         for batch in engine.run(batches, stages):
-            failed = batch.filter(pc.not_equal(batch["status"], "")).slice(0, 1).to_pylist()
-            if failed:
-                raise WrongUsageError(f"{uri_to_path(failed[0]['uri'])} can't be used: {failed[0]['message']}")
-            yield batch.select(columns)
+            good = pc.equal(batch["status"], "")
+            sentences = [
+                f"{uri_to_path(row['uri'])} can't be used: {row['message']}"
+                for row in batch.filter(pc.invert(good)).select(["uri", "message"]).to_pylist()
+            ]
+            if sentences and failed is None:
+                raise WrongUsageError(sentences[0])
+            if failed is not None:
+                failed += sentences
+            yield batch.filter(good).select(columns)
             progress.advance(len(batch))
 
 

@@ -1,4 +1,4 @@
-"""Trainings end to end: labelled photos become samples, samples a network, and its weights a file to import."""
+"""Trainings end to end: labelled photos or faces become a network, and its weights a file to import."""
 
 import hashlib
 import json
@@ -13,26 +13,35 @@ import safetensors
 import safetensors.torch
 
 from facepipe.errors import TrainingError, WrongUsageError
+from facepipe.models.architectures import check_shapes
 from facepipe.models.cache import in_single_precision, publish
+from facepipe.models.mean import write_mean
 from facepipe.training.ddfd.train import DdfdOptions, train_ddfd
 from facepipe.training.faceness.train import FacenessOptions, train_faceness
+from facepipe.training.facenet.train import FaceNetOptions, train_facenet
 from facepipe.training.hog.options import HogOptions
 from facepipe.training.hog.train import train_hog
 from facepipe.training.labels import Labels
 from facepipe.training.loop import State
 from facepipe.training.mtcnn.train import MtcnnOptions, train_mtcnn
-from facepipe.training.recipe import Fit, TrainingOptions
+from facepipe.training.recipe import DetectorOptions, Fit, RecogniserOptions, TrainingOptions
+from facepipe.training.samples import Samples
 
 Recipe = Callable[[Sequence[Labels], Path, Any, Fit], State]
-DETECTORS: dict[str, tuple[Recipe, type[TrainingOptions]]] = {
+DETECTORS: dict[str, tuple[Recipe, type[DetectorOptions]]] = {
     "mtcnn": (train_mtcnn, MtcnnOptions),
     "ddfd": (train_ddfd, DdfdOptions),
     "faceness": (train_faceness, FacenessOptions),
     "hog": (train_hog, HogOptions),
 }
+RecogniserRecipe = Callable[[Samples, Path, Any, Fit], State]
+RECOGNISERS: dict[str, tuple[RecogniserRecipe, type[RecogniserOptions]]] = {
+    "facenet": (train_facenet, FaceNetOptions),
+}
 
 SETTINGS = "training.json"
 WEIGHTS = "model.safetensors"
+MEAN = "mean.safetensors"
 
 
 @dataclass(frozen=True)
@@ -44,15 +53,17 @@ class Trained:
         photos: that were learned from.
         faces: on them.
         seconds: since the training began, or, where it was interrupted, since it last went on.
+        mean: the safetensors file of the mean embedding that goes with the weights; None: none does.
     """
 
     weights: Path
     photos: int
     faces: int
     seconds: float
+    mean: Path | None = None
 
 
-def train_detector(name: str, sources: Sequence[Labels], folder: Path, options: TrainingOptions, fit: Fit) -> Trained:
+def train_detector(name: str, sources: Sequence[Labels], folder: Path, options: DetectorOptions, fit: Fit) -> Trained:
     """Return what a detector's training leaves in a folder; what was finished there before is not done again.
 
     Args:
@@ -67,14 +78,42 @@ def train_detector(name: str, sources: Sequence[Labels], folder: Path, options: 
         TrainingError: see `training.loop.fit`; the folder's weights are damaged, or of something else.
     """
     recipe, _ = DETECTORS[name]
-    _claim(folder, {"name": name, **_plain(options), "labels": [_digest(labels) for labels in sources]})
+    claim(folder, name, options, [_digest(labels) for labels in sources])
+    weights, seconds = _train(folder, lambda: recipe(sources, folder, options, fit))
+    photos = sum(len(labels.photos) for labels in sources)
+    return Trained(weights, photos, sum(labels.faces for labels in sources), seconds)
+
+
+def train_recogniser(name: str, samples: Samples, folder: Path, options: RecogniserOptions, fit: Fit) -> Trained:
+    """Return what a recogniser's training leaves in a folder that was claimed for it.
+
+    Args:
+        name: of the recogniser.
+        samples: faces of people (`training.face_samples.FaceSamples`).
+        folder: for checkpoints, progress and weights; what was finished there before is not done again.
+        options: of that recogniser's recipe.
+        fit: trains networks.
+
+    Raises:
+        TrainingError: see `training.loop.fit`; there are too few people; the folder's weights are damaged.
+    """
+    recipe, _ = RECOGNISERS[name]
+    weights, seconds = _train(folder, lambda: recipe(samples, folder, options, fit))
+    faces = len(samples.arrays()["person"])
+    mean = getattr(options, "mean", None)
+    if mean is not None:
+        write_mean(folder / MEAN, mean)
+    return Trained(weights, faces, faces, seconds, None if mean is None else folder / MEAN)
+
+
+def _train(folder: Path, learn: Callable[[], State]) -> tuple[Path, float]:
+    """Return the file of what is learned, in half precision, and how long it took; a finished one is not redone."""
     weights = folder / WEIGHTS
     if not weights.exists():
         started = time.monotonic()
-        state = {name: tensor.half() for name, tensor in recipe(sources, folder, options, fit).items()}
+        state = {name: tensor.half() for name, tensor in learn().items()}
         publish(weights, safetensors.torch.save(state, {"seconds": f"{time.monotonic() - started:.1f}"}))
-    photos = sum(len(labels.photos) for labels in sources)
-    return Trained(weights, photos, sum(labels.faces for labels in sources), _seconds_of(weights))
+    return weights, _seconds_of(weights)
 
 
 def _seconds_of(weights: Path) -> float:
@@ -88,8 +127,19 @@ def _seconds_of(weights: Path) -> float:
         ) from error
 
 
-def _claim(folder: Path, settings: dict[str, Any]) -> None:
-    """Write down what is trained in a folder, or check that it is the same training as before."""
+def claim(folder: Path, name: str, options: TrainingOptions, labels: Sequence[str]) -> None:
+    """Write down what is trained in a folder, or check that it is the same training as before.
+
+    Args:
+        folder: of the training.
+        name: of what is trained.
+        options: of its recipe.
+        labels: digests of what it learns from.
+
+    Raises:
+        WrongUsageError: the folder holds another training, or can't be written.
+    """
+    settings = {"name": name, **_plain(options), "labels": list(labels)}
     file = folder / SETTINGS
     text = json.dumps(settings, indent=1, sort_keys=True)
     try:
@@ -115,6 +165,8 @@ def _plain(options: TrainingOptions) -> dict[str, Any]:
             values[name] = asdict(value)
         elif isinstance(value, dict):
             values[name] = hashlib.sha256(safetensors.torch.save(value)).hexdigest()
+        elif isinstance(value, np.ndarray):
+            values[name] = hashlib.sha256(value.tobytes()).hexdigest()
         else:
             values[name] = value
     return values
@@ -129,13 +181,21 @@ def _digest(labels: Labels) -> str:
     return digest.hexdigest()
 
 
-def read_weights(path: Path) -> State:
+def read_weights(path: Path, architecture: str | None = None) -> State:
     """Return the tensors of a safetensors file, in single precision.
+
+    Args:
+        path: of the file.
+        architecture: that they have to be of; None: any.
 
     Raises:
         TrainingError: it can't be read.
+        WeightsError: it is of another architecture.
     """
     try:
-        return in_single_precision(safetensors.torch.load_file(path))
+        state = safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
         raise TrainingError(f"{path} is no readable safetensors file: {error}") from error
+    if architecture is not None:
+        check_shapes(state, architecture, path.name)
+    return in_single_precision(state)

@@ -94,7 +94,8 @@ def detectors(names: tuple[str, ...], tuning: bool, **options: Any) -> None:
     Takes most of an hour a detector on two cores, and with --tuning as long in all.
     """
     from facepipe.cli.detector_table import print_detector_tables
-    from facepipe.cli.train import open_fit, read_sources
+    from facepipe.cli.train_detectors import read_sources
+    from facepipe.cli.training_options import open_fit
     from facepipe.detector_study import study_detectors, study_tuning
 
     if (options["unseen_images"] is None) != (options["unseen_boxes"] is None):

@@ -1,10 +1,11 @@
-"""What every detector's training is given: its options, and a `Fit` that trains networks and shows how far it is."""
+"""What every training is given: its options, and a `Fit` that trains networks and shows how far it is."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from facepipe.training.face_crops import CropVariation
 from facepipe.training.labels import Labels
 from facepipe.training.loop import Plan, Progress, RaySettings, State, Task, fit
 from facepipe.training.photos import Variation
@@ -19,23 +20,43 @@ class TrainingOptions:
 
     Attributes:
         seed: decides all that is random.
-        effort: factor on the steps and on the samples: 1 takes minutes.
+        effort: factor on the steps, and on the samples of detectors: 1 takes minutes.
         learning_rate: the greatest one; None: the recipe's.
-        variation: how photos are varied.
     """
 
     seed: int = 0
     effort: float = 1.0
     learning_rate: float | None = None
-    variation: Variation = field(default_factory=Variation)
 
     def steps_of(self, steps: int) -> int:
         """Return how many steps are done where effort 1 does so many."""
         return max(1, round(steps * self.effort))
 
+
+@dataclass(frozen=True)
+class DetectorOptions(TrainingOptions):
+    """What can be chosen of every detector's training.
+
+    Attributes:
+        variation: how photos are varied.
+    """
+
+    variation: Variation = field(default_factory=Variation)
+
     def faces_of(self, faces: int) -> int:
         """Return how many faces a source shows where effort 1 shows so many."""
         return max(1, round(faces * self.effort))
+
+
+@dataclass(frozen=True)
+class RecogniserOptions(TrainingOptions):
+    """What can be chosen of every recogniser's training.
+
+    Attributes:
+        variation: how crops of faces are varied.
+    """
+
+    variation: CropVariation = field(default_factory=CropVariation)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from facepipe.training.ddfd.samples import (
 from facepipe.training.labels import Labels
 from facepipe.training.loop import Batch, Plan, State
 from facepipe.training.photos import Variation, varied_photos
-from facepipe.training.recipe import Fit, TrainingOptions
+from facepipe.training.recipe import DetectorOptions, Fit
 from facepipe.training.samples import Samples, SampleWriter
 from facepipe.training.sources import hash_seed, hold_out, passes_over
 
@@ -97,7 +97,7 @@ class DdfdTask:
 
 
 @dataclass(frozen=True)
-class DdfdOptions(TrainingOptions):
+class DdfdOptions(DetectorOptions):
     """What can be chosen.
 
     Attributes:

@@ -33,7 +33,7 @@ from facepipe.training.faceness.parts import PartTask, part_samples, usual_landm
 from facepipe.training.labels import Labels
 from facepipe.training.loop import Plan, State
 from facepipe.training.photos import Variation
-from facepipe.training.recipe import Fit, TrainingOptions
+from facepipe.training.recipe import DetectorOptions, Fit
 from facepipe.training.samples import Samples, SampleWriter
 from facepipe.training.sources import Pass, hash_seed, hold_out, passes_over
 
@@ -51,7 +51,7 @@ CALIBRATING_PHOTOS = 60  # of each source, at most
 
 
 @dataclass(frozen=True)
-class FacenessOptions(TrainingOptions):
+class FacenessOptions(DetectorOptions):
     """What can be chosen.
 
     Attributes:

@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 
 from facepipe.training.hog.windows import Shape
 from facepipe.training.photos import Variation
-from facepipe.training.recipe import TrainingOptions
+from facepipe.training.recipe import DetectorOptions
 
 FACE_SHARE = 1 / 1.4  # of a window's side that a face's height is: what is around it counts
 CELLS = 10  # a side of the window
 
 
 @dataclass(frozen=True)
-class HogOptions(TrainingOptions):
+class HogOptions(DetectorOptions):
     """What can be chosen.
 
     Attributes:

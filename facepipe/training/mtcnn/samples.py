@@ -17,7 +17,7 @@ from facepipe.training.labels import Labels
 from facepipe.training.loop import State
 from facepipe.training.mtcnn.networks import NETWORKS
 from facepipe.training.photos import FacesOnPhoto
-from facepipe.training.recipe import Fit, TrainingOptions
+from facepipe.training.recipe import DetectorOptions, Fit
 from facepipe.training.samples import Samples, SampleWriter
 from facepipe.training.sources import hash_seed, passes_over
 from facepipe.training.windows import (
@@ -58,7 +58,7 @@ def collect(
     sources: Sequence[Labels],
     folder: Path,
     state: State,
-    options: TrainingOptions,
+    options: DetectorOptions,
     fit: Fit,
     mining: Mining,
 ) -> Samples:

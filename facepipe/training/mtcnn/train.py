@@ -22,7 +22,7 @@ from facepipe.training.loop import Plan, State
 from facepipe.training.mtcnn.networks import NETWORKS, MtcnnTask, TuningTask
 from facepipe.training.mtcnn.samples import Mining, collect
 from facepipe.training.photos import Variation
-from facepipe.training.recipe import Fit, TrainingOptions
+from facepipe.training.recipe import DetectorOptions, Fit
 from facepipe.training.sources import hash_seed
 from facepipe.training.windows import NEGATIVE, PART, POSITIVE
 
@@ -42,7 +42,7 @@ UNVARIED = Variation(worsen=0.0, grey=0.0)
 
 
 @dataclass(frozen=True)
-class MtcnnOptions(TrainingOptions):
+class MtcnnOptions(DetectorOptions):
     """What can be chosen.
 
     Attributes:

@@ -1,0 +1,146 @@
+"""`train facenet`: recognisers learn from photos of people whose names are known."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from facepipe.cli.options import FOLDER, computing_options, print_json
+from facepipe.cli.training_options import open_fit, pace_options, weights_of
+from facepipe.errors import WrongUsageError
+
+Command = Callable[..., Any]
+
+
+def recogniser_options(command: Command) -> Command:
+    """Add what every recogniser's training takes."""
+    for option in reversed(
+        [
+            click.option("--images", required=True, type=FOLDER, metavar="DIR", help="Photos, a folder a person."),
+            click.option("--grey", is_flag=True, help="Worn photos have lost their colours."),
+            click.option(
+                "--shrink",
+                type=click.FloatRange(8, 1000),
+                metavar="PIXELS",
+                help="Worn photos are so small that a face is about so high.",
+            ),
+            click.option(
+                "--jpeg", type=click.IntRange(1, 95), metavar="QUALITY", help="Worn photos are compressed about so."
+            ),
+            click.option(
+                "--worn",
+                type=click.FloatRange(0, 1),
+                default=0.75,
+                show_default=True,
+                help="Share of photos that are worn, where any of the three above is given.",
+            ),
+        ]
+    ):
+        command = option(command)
+    return pace_options(computing_options(command))
+
+
+def triplet_options(command: Command) -> Command:
+    """Add what training by triplets takes."""
+    for option in reversed(
+        [
+            click.option(
+                "--mining",
+                type=click.Choice(["semi-hard", "hardest", "all"]),
+                default="semi-hard",
+                show_default=True,
+                help="Which triplets of a batch are learned from.",
+            ),
+            click.option(
+                "--margin",
+                type=click.FloatRange(min=0, min_open=True),
+                default=0.2,
+                show_default=True,
+                help="By which negatives shall be farther than positives (squared).",
+            ),
+            click.option("--people", type=click.IntRange(1), default=8, show_default=True, help="In a batch."),
+            click.option("--faces", type=click.IntRange(2), default=3, show_default=True, help="Of each of them."),
+            click.option(
+                "--others",
+                type=click.IntRange(0),
+                default=8,
+                show_default=True,
+                help="Faces of other people in a batch.",
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.option(
+    "--init",
+    default="facenet-casia-webface",
+    show_default=True,
+    metavar="MODEL|FILE|none",
+    help="Weights to adapt: a model's name or a safetensors file; none: a network from scratch.",
+)
+@click.option(
+    "--width",
+    type=click.FloatRange(0.125, 1),
+    default=0.25,
+    show_default=True,
+    help="Factor on the channels of a network from scratch, a multiple of 1/8.",
+)
+@triplet_options
+@recogniser_options
+def facenet(init: str, width: float, **options: Any) -> None:
+    """Inception-ResNet-v1 learns by triplets: given weights are adapted to your photos, or one learns from scratch."""
+    from facepipe.models.mean import mean_embedding
+
+    if width * 8 % 1:
+        raise WrongUsageError(f"--width must be a multiple of 1/8, such as 0.25, not {width}")
+    weights = None if init == "none" else weights_of(init, "inception_resnet_v1")
+    given = weights is not None and Path(init).suffix != ".safetensors"
+    own = {name: options[name] for name in ("mining", "margin", "people", "faces", "others")}
+    _train("facenet", options, init=weights, mean=mean_embedding(init) if given else None, width=width, **own)
+
+
+def _train(name: str, options: dict[str, Any], **own: Any) -> None:
+    from facepipe.labelled_people import collect_photos
+    from facepipe.runtime.engine import create_engine
+    from facepipe.training.face_crops import CropVariation, Wear
+    from facepipe.trainings import RECOGNISERS, claim, train_recogniser
+
+    _, kind = RECOGNISERS[name]
+    wear = Wear(options["grey"], options["shrink"], options["jpeg"])
+    chosen: Any = kind(
+        seed=options["seed"],
+        effort=options["effort"],
+        learning_rate=options["learning_rate"],
+        variation=CropVariation(wear=wear, worn=options["worn"]),
+        **own,
+    )
+    out = options["out"] or Path(f"training-{name}")
+    started = time.monotonic()
+    claim(out, name, chosen, [str(options["images"].absolute())])
+    engine = create_engine(options["engine"], options["address"])
+    people = collect_photos(options["images"], out, options["config"], engine)
+    for reason, count in people.left_out.items():
+        click.echo(f"{options['images']}: left out {reason}: {count:,}", err=True)
+    with open_fit(options["engine"], options["address"], options["workers"]) as fit:
+        done = train_recogniser(name, people.samples, out, chosen, fit)
+    figures = {
+        "weights": str(done.weights),
+        "mean": None if done.mean is None else str(done.mean),
+        "people": len(people.names),
+        "faces": done.faces,
+        "left_out": people.left_out,
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    if options["as_json"]:
+        print_json(figures)
+        return
+    mean = "" if done.mean is None else f" --mean {done.mean}"
+    click.echo(f"{done.weights}: {name}, from {done.faces:,} faces of {len(people.names):,} people")
+    click.echo(
+        f"use it: facepipe models import {done.weights} --name my-{name}{mean}, then --set embed.model=my-{name}"
+    )

@@ -1,0 +1,1 @@
+"""FaceNet is trained by triplets, from given weights or from scratch."""

@@ -1,0 +1,160 @@
+"""FaceNet learns by triplets: given weights are adapted to other photos, or a network learns from scratch.
+
+Source: Schroff, Kalenichenko and Philbin, "FaceNet: A Unified Embedding for Face Recognition and Clustering" (CVPR
+2015), section 3. What given weights said of photos as they are is kept: Li and Hoiem, "Learning without Forgetting"
+(ECCV 2016), section 3; and the adapted weights are averaged with them: Wortsman et al., "Robust Fine-Tuning of
+Zero-Shot Models" (CVPR 2022), section 3.
+
+Departs from FaceNet: AdamW instead of SGD with AdaGrad; batches of tens of faces rather than 1,800; what is kept and
+averaged; a given mean embedding is subtracted before distances are taken, as it is when faces are embedded.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from facepipe.alignment.box_crop import FACENET_GROW
+from facepipe.models.inception_resnet_v1 import INPUT_SIZE, InceptionResNetV1
+from facepipe.models.tensors import part_of
+from facepipe.training.batches import as_input
+from facepipe.training.face_samples import FaceSamples
+from facepipe.training.loop import Plan, State
+from facepipe.training.people import Ints, PeopleSampler, hold_out
+from facepipe.training.recipe import Fit, RecogniserOptions
+from facepipe.training.samples import Samples, SampleWriter
+from facepipe.training.sources import hash_seed
+from facepipe.training.triplet_task import Kept, TripletTask
+from facepipe.training.triplets import MARGIN
+
+STEPS = {"adapted": 400, "scratch": 2000}
+LEARNING_RATE = {"adapted": 3e-5, "scratch": 1e-3}
+KEPT_WEIGHT = 2.0
+ADAPTED_SHARE = 0.5  # of the adapted weights in the average
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class FaceNetOptions(RecogniserOptions):
+    """What can be chosen.
+
+    Attributes:
+        init: weights to be adapted; None: from scratch.
+        mean: (512,) float32 of those weights; None: they have none.
+        width: of a network from scratch, a multiple of 1/8.
+        margin: α.
+        mining: key of `triplets.MINING`.
+        people: in a batch, each with several faces.
+        faces: of each of them.
+        others: faces of other people in a batch.
+    """
+
+    init: State | None = field(default=None, repr=False)
+    mean: np.ndarray | None = field(default=None, repr=False)
+    width: float = 0.25
+    margin: float = MARGIN
+    mining: str = "semi-hard"
+    people: int = 8
+    faces: int = 3
+    others: int = 8
+
+
+class EmbeddingNetwork(nn.Module):
+    """Inception-ResNet-v1 whose raw output is brought to unit length, centred, and brought to unit length again.
+
+    So does `embedders.facenet.FaceNet`.
+    """
+
+    mean: Tensor
+
+    def __init__(self, trunk: InceptionResNetV1, mean: np.ndarray | None) -> None:
+        super().__init__()
+        self.trunk = trunk
+        centre = np.zeros(trunk.bottleneck.out_features, np.float32) if mean is None else mean
+        self.register_buffer("mean", torch.from_numpy(centre.copy()), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return unit-length embeddings (B, 512) of images (B, 3, 160, 160)."""
+        return F.normalize(F.normalize(self.trunk(images).float(), dim=1) - self.mean, dim=1)
+
+
+@dataclass(frozen=True)
+class MakeNetwork:
+    """Makes the network as it is before the first step; picklable."""
+
+    init: State | None
+    mean: np.ndarray | None
+    width: float
+
+    def __call__(self) -> EmbeddingNetwork:
+        """Return it."""
+        trunk = InceptionResNetV1(self.width) if self.init is None else InceptionResNetV1.shaped_like(self.init)
+        if self.init is not None:
+            trunk.load_state_dict(self.init)
+        return EmbeddingNetwork(trunk, self.mean)
+
+
+def train_facenet(samples: Samples, folder: Path, options: FaceNetOptions, fit: Fit) -> State:
+    """Return the weights of Inception-ResNet-v1.
+
+    Args:
+        samples: see `training.face_samples.FaceSamples`.
+        folder: for checkpoints; what is there already is not done again.
+        options: see there.
+        fit: trains the network.
+
+    Raises:
+        TrainingError: see `PeopleSampler`, `hold_out` and `TripletTask`.
+    """
+    faces = FaceSamples(samples, INPUT_SIZE, FACENET_GROW, options.variation)
+    held_out = hold_out(faces.person, options.seed)
+    rows = np.flatnonzero(~held_out)
+    sampler = PeopleSampler(faces.person[rows], options.people, options.faces, options.others)
+    make_network = MakeNetwork(options.init, options.mean, options.width)
+    kind = "scratch" if options.init is None else "adapted"
+    kept = None
+    if options.init is not None:
+        kept = Kept(_said_before(make_network(), faces, folder / "kept", fit), KEPT_WEIGHT)
+    task = TripletTask(
+        make_network,
+        faces,
+        rows,
+        most_faces_first(np.flatnonzero(held_out), faces.person),
+        sampler,
+        options.margin,
+        options.mining,
+        kept,
+    )
+    steps = options.steps_of(STEPS[kind])
+    rate = options.learning_rate or LEARNING_RATE[kind]
+    report = max(1, min(50, steps // 16))
+    plan = Plan(steps, rate, seed=hash_seed(options.seed, 1), report_steps=report, checkpoint_steps=2 * report)
+    learned = part_of(fit.network(task, plan, folder, "facenet"), "trunk.")
+    if options.init is None:
+        return learned
+    return {name: options.init[name].lerp(value, ADAPTED_SHARE) for name, value in learned.items()}
+
+
+def most_faces_first(rows: Ints, person: Ints) -> Ints:
+    """Return rows in the order of how many of them are of the same person, most first."""
+    _, inverse, counts = np.unique(person[rows], return_inverse=True, return_counts=True)
+    return rows[np.lexsort((person[rows], -counts[inverse]))]
+
+
+def _said_before(network: nn.Module, faces: FaceSamples, folder: Path, fit: Fit) -> Samples:
+    """Return the embeddings that a network gives of all faces as they are."""
+    said = Samples(folder)
+    if said.exists():
+        return said
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    writer = SampleWriter(folder)
+    with torch.no_grad():
+        for start in range(0, len(faces.person), _AT_ONCE):
+            rows = np.arange(start, min(start + _AT_ONCE, len(faces.person)))
+            writer.append({"embedding": network(as_input(faces.plain(rows)).to(device)).cpu().numpy()})
+            fit.say(f"facenet: {len(writer):,} of {len(faces.person):,} faces embedded as they are")
+    return writer.finish()

@@ -1,0 +1,149 @@
+"""A network learns by triplets, over all workers' faces, and is judged by people whom it never sees.
+
+Source: Schroff, Kalenichenko and Philbin 2015 (FaceNet), section 3.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from facepipe.errors import TrainingError
+from facepipe.evaluation.lfw import area_under_roc
+from facepipe.training.batches import as_input
+from facepipe.training.face_samples import FaceSamples
+from facepipe.training.gathering import gather_rows
+from facepipe.training.loop import Batch, Progress
+from facepipe.training.people import Ints, PeopleSampler
+from facepipe.training.samples import Samples
+from facepipe.training.triplets import MARGIN, MINING, has_triplets, mean_distances, squared_distances, triplet_losses
+
+COLLAPSED = 1e-3  # mean squared distance between faces of different people, 0 to 4
+MOST_JUDGED = 240  # faces of held-out people
+JUDGED_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a network that is adapted said of each face before, so that it doesn't forget it.
+
+    Attributes:
+        samples: with an array `embedding` (N, D) float32, unit length.
+        weight: of the mean squared distance from it, beside the triplet loss.
+    """
+
+    samples: Samples
+    weight: float
+
+
+@dataclass(frozen=True)
+class TripletTask:
+    """What is learned.
+
+    Attributes:
+        make_network: makes the network, which takes (B, 3, S, S) and returns unit-length embeddings (B, D).
+        faces: of all people, held-out ones included.
+        rows: (N,) which of the faces are learned from.
+        judged_rows: (M,) faces of held-out people.
+        sampler: draws from `rows`.
+        margin: α.
+        mining: key of MINING.
+        kept: None: nothing is kept.
+        patience: checkpoints without a better score after which the training ends.
+    """
+
+    make_network: Callable[[], nn.Module]
+    faces: FaceSamples
+    rows: Ints
+    judged_rows: Ints
+    sampler: PeopleSampler
+    margin: float = MARGIN
+    mining: str = "semi-hard"
+    kept: Kept | None = None
+    patience: int = 3
+
+    def network(self) -> nn.Module:
+        """Return the network as it is before the first step."""
+        return self.make_network()
+
+    def batch(self, rng: np.random.Generator, share: slice) -> Batch:
+        """Return crops as the network takes them, who they are, and what was said of them before.
+
+        Raises:
+            TrainingError: the batch can't be shared out evenly.
+        """
+        drawn = self.rows[self.sampler.draw(rng)]
+        seeds = rng.integers(2**62, size=len(drawn))
+        if share.step is not None and len(drawn) % share.step:
+            raise TrainingError(
+                f"a batch of {len(drawn)} faces can't be shared out evenly among {share.step} workers: change "
+                "--people, --faces or --others"
+            )
+        mine = drawn[share]
+        batch = {
+            "crops": as_input(self.faces.varied(mine, seeds[share])),
+            "people": torch.from_numpy(self.faces.person[mine]),
+        }
+        if self.kept is not None:
+            batch["kept"] = torch.from_numpy(self.kept.samples.arrays()["embedding"][mine])
+        return batch
+
+    def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """Return the loss of all workers' faces, the share of triplets with a loss, and mean distances of pairs.
+
+        Raises:
+            TrainingError: the batch holds no valid triplet.
+        """
+        own = network(batch["crops"]).float()
+        with torch.autocast(own.device.type, enabled=False):
+            embeddings, people = gather_rows(own), gather_rows(batch["people"])
+            if not has_triplets(people):
+                raise TrainingError(
+                    "a batch holds no valid triplet, which takes two faces of one person and one of another: change "
+                    "--people, --faces or --others"
+                )
+            distances = squared_distances(embeddings)
+            chosen = MINING[self.mining](distances.detach(), people, self.margin)
+            of_triplets = triplet_losses(distances, chosen, self.margin)
+            loss = of_triplets.sum() / max(len(of_triplets), 1)
+            positive, negative = mean_distances(distances.detach(), people)
+            figures = {"active": (of_triplets > 0).float().sum() / max(len(of_triplets), 1)}
+            figures |= {"positive": positive, "negative": negative}
+            if self.kept is not None:
+                figures["kept"] = (own - batch["kept"]).square().sum(dim=1).mean()
+                loss = loss + self.kept.weight * figures["kept"]
+        return {"loss": loss, **figures}
+
+    def watch(self, progress: Progress) -> None:
+        """Name a collapse: all faces get about the same vector, and the loss stays at the margin.
+
+        Raises:
+            TrainingError: it is one.
+        """
+        if progress.step > progress.steps / 10 and progress.losses["negative"] < COLLAPSED:
+            raise TrainingError(
+                f"the network has collapsed: at step {progress.step:,} faces of different people lie "
+                f"{progress.losses['negative']:.1e} apart (squared). Train with --mining semi-hard, or with a smaller "
+                "--learning-rate"
+            )
+
+    def judge(self, network: nn.Module) -> Mapping[str, float]:
+        """Return the area under the ROC curve of held-out people's pairs, and of the same faces worn, if any are.
+
+        `score` is their mean.
+        """
+        kinds = {"auc": False} if self.faces.variation.wear.does_nothing else {"auc": False, "worn_auc": True}
+        figures = {name: self._area(network, worn=worn) for name, worn in kinds.items()}
+        return {"score": float(np.mean(list(figures.values()))), **figures}
+
+    def _area(self, network: nn.Module, *, worn: bool) -> float:
+        device = next(network.parameters()).device
+        rows = self.judged_rows[:MOST_JUDGED]
+        parts = [rows[start : start + JUDGED_AT_ONCE] for start in range(0, len(rows), JUDGED_AT_ONCE)]
+        inputs = (as_input(self.faces.plain(part, worn=worn)).to(device) for part in parts)
+        embeddings = torch.cat([network(images).float() for images in inputs]).cpu().numpy()
+        upper = np.triu_indices(len(rows), 1)
+        person = self.faces.person[rows]
+        return area_under_roc((embeddings @ embeddings.T)[upper], (person[:, None] == person[None, :])[upper])
