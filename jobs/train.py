@@ -1,4 +1,4 @@
-"""Train a detector, on a cluster.
+"""Train a detector or a recogniser, on a cluster.
 
 `ray job submit --working-dir . -- python jobs/train.py NAME --address auto …`, with the options of `facepipe train`;
 `--out` is a folder that all nodes see.

@@ -143,7 +143,7 @@ class TripletTask:
         rows = self.judged_rows[:MOST_JUDGED]
         parts = [rows[start : start + JUDGED_AT_ONCE] for start in range(0, len(rows), JUDGED_AT_ONCE)]
         inputs = (as_input(self.faces.plain(part, worn=worn)).to(device) for part in parts)
-        embeddings = torch.cat([network(images).float() for images in inputs]).cpu().numpy()
+        embeddings = torch.cat([network(images).detach().float().cpu() for images in inputs]).numpy()
         upper = np.triu_indices(len(rows), 1)
         person = self.faces.person[rows]
         return area_under_roc((embeddings @ embeddings.T)[upper], (person[:, None] == person[None, :])[upper])
