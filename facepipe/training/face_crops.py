@@ -44,6 +44,7 @@ class CropVariation:
         mirror: probability of being mirrored.
         shift: greatest shift, as a share of the box's side, either way.
         scale: greatest growth or shrinking, as a share, of each side.
+        light: greatest change of contrast, as a share; brightness and colours change with it.
         wear: what is done to worn crops.
         worn: share of crops that are worn.
     """
@@ -51,6 +52,7 @@ class CropVariation:
     mirror: float = 0.5
     shift: float = 0.04
     scale: float = 0.06
+    light: float = 0.2
     wear: Wear = Wear()
     worn: float = 0.75
 
@@ -79,8 +81,18 @@ def cut_crop(
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     crop = cv2.warpAffine(source, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     if rng is not None and rng.random() < variation.mirror:
-        crop = crop[:, ::-1]
+        crop = np.ascontiguousarray(crop[:, ::-1])
+    if rng is not None and variation.light:
+        crop = _relight(crop, variation.light, rng)
     return np.ascontiguousarray(crop, np.uint8)
+
+
+def _relight(crop: Crop, strength: float, rng: np.random.Generator) -> Crop:
+    """Return a crop of another contrast, brightness and, a little, colour: a straight line for each channel."""
+    contrast = rng.uniform(1 - strength, 1 + strength)
+    offset = 127 * strength * (rng.uniform(-1, 1) + rng.uniform(-0.2, 0.2, 3)) - 127 * (contrast - 1)  # (3,)
+    table = np.clip(np.arange(256)[:, None] * contrast + offset, 0, 255).astype(np.uint8)  # (256, 3)
+    return np.asarray(cv2.LUT(crop, table[None]), np.uint8)
 
 
 def wear_out(wide: Crop, aspect: float, wear: Wear, rng: np.random.Generator | None = None) -> Crop:

@@ -104,3 +104,10 @@ def hold_out(person: Ints, seed: int) -> npt.NDArray[np.bool_]:
     ]
     held: npt.NDArray[np.bool_] = np.isin(person, np.concatenate(drawn))
     return held
+
+
+def most_faces_first(rows: Ints, person: Ints) -> Ints:
+    """Return rows in the order of how many of them are of the same person, most first."""
+    _, inverse, counts = np.unique(person[rows], return_inverse=True, return_counts=True)
+    order: Ints = rows[np.lexsort((person[rows], -counts[inverse]))]
+    return order

@@ -11,18 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from facepipe.errors import TrainingError
-from facepipe.evaluation.lfw import area_under_roc
-from facepipe.training.batches import as_input
 from facepipe.training.face_samples import FaceSamples
 from facepipe.training.gathering import gather_rows
+from facepipe.training.judging import judge
 from facepipe.training.loop import Batch, Progress
 from facepipe.training.people import Ints, PeopleSampler
 from facepipe.training.samples import Samples
 from facepipe.training.triplets import MARGIN, MINING, has_triplets, mean_distances, squared_distances, triplet_losses
 
 COLLAPSED = 1e-3  # mean squared distance between faces of different people, 0 to 4
-MOST_JUDGED = 240  # faces of held-out people
-JUDGED_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,8 @@ class TripletTask:
     """What is learned.
 
     Attributes:
-        make_network: makes the network, which takes (B, 3, S, S) and returns unit-length embeddings (B, D).
+        make_network: makes the network, which takes crops (B, S, S, 3) uint8 RGB and returns unit-length embeddings
+            (B, D).
         faces: of all people, held-out ones included.
         rows: (N,) which of the faces are learned from.
         judged_rows: (M,) faces of held-out people.
@@ -69,7 +67,7 @@ class TripletTask:
         return self.make_network()
 
     def batch(self, rng: np.random.Generator, share: slice) -> Batch:
-        """Return crops as the network takes them, who they are, and what was said of them before.
+        """Return crops, who they are, and what was said of them before.
 
         Raises:
             TrainingError: the batch can't be shared out evenly.
@@ -83,7 +81,7 @@ class TripletTask:
             )
         mine = drawn[share]
         batch = {
-            "crops": as_input(self.faces.varied(mine, seeds[share])),
+            "crops": self.faces.varied(mine, seeds[share]),
             "people": torch.from_numpy(self.faces.person[mine]),
         }
         if self.kept is not None:
@@ -130,20 +128,5 @@ class TripletTask:
             )
 
     def judge(self, network: nn.Module) -> Mapping[str, float]:
-        """Return the area under the ROC curve of held-out people's pairs, and of the same faces worn, if any are.
-
-        `score` is their mean.
-        """
-        kinds = {"auc": False} if self.faces.variation.wear.does_nothing else {"auc": False, "worn_auc": True}
-        figures = {name: self._area(network, worn=worn) for name, worn in kinds.items()}
-        return {"score": float(np.mean(list(figures.values()))), **figures}
-
-    def _area(self, network: nn.Module, *, worn: bool) -> float:
-        device = next(network.parameters()).device
-        rows = self.judged_rows[:MOST_JUDGED]
-        parts = [rows[start : start + JUDGED_AT_ONCE] for start in range(0, len(rows), JUDGED_AT_ONCE)]
-        inputs = (as_input(self.faces.plain(part, worn=worn)).to(device) for part in parts)
-        embeddings = torch.cat([network(images).detach().float().cpu() for images in inputs]).numpy()
-        upper = np.triu_indices(len(rows), 1)
-        person = self.faces.person[rows]
-        return area_under_roc((embeddings @ embeddings.T)[upper], (person[:, None] == person[None, :])[upper])
+        """Return how well held-out people are told apart (`judging.judge`)."""
+        return judge(network, self.faces, self.judged_rows)

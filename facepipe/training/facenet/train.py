@@ -22,8 +22,9 @@ from facepipe.models.inception_resnet_v1 import INPUT_SIZE, InceptionResNetV1
 from facepipe.models.tensors import part_of
 from facepipe.training.batches import as_input
 from facepipe.training.face_samples import FaceSamples
+from facepipe.training.judging import embed
 from facepipe.training.loop import Plan, State
-from facepipe.training.people import Ints, PeopleSampler, hold_out
+from facepipe.training.people import PeopleSampler, hold_out, most_faces_first
 from facepipe.training.recipe import Fit, RecogniserOptions
 from facepipe.training.samples import Samples, SampleWriter
 from facepipe.training.sources import hash_seed
@@ -34,7 +35,7 @@ STEPS = {"adapted": 400, "scratch": 2000}
 LEARNING_RATE = {"adapted": 3e-5, "scratch": 1e-3}
 KEPT_WEIGHT = 2.0
 ADAPTED_SHARE = 0.5  # of the adapted weights in the average
-_AT_ONCE = 64
+_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,10 @@ class EmbeddingNetwork(nn.Module):
         centre = np.zeros(trunk.bottleneck.out_features, np.float32) if mean is None else mean
         self.register_buffer("mean", torch.from_numpy(centre.copy()), persistent=False)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return unit-length embeddings (B, 512) of images (B, 3, 160, 160)."""
-        return F.normalize(F.normalize(self.trunk(images).float(), dim=1) - self.mean, dim=1)
+    def forward(self, crops: Tensor) -> Tensor:
+        """Return unit-length embeddings (B, 512) of crops (B, 160, 160, 3) uint8 RGB, on whatever device they lie."""
+        raw = self.trunk(as_input(crops.to(self.mean.device))).float()
+        return F.normalize(F.normalize(raw, dim=1) - self.mean, dim=1)
 
 
 @dataclass(frozen=True)
@@ -138,12 +140,6 @@ def train_facenet(samples: Samples, folder: Path, options: FaceNetOptions, fit: 
     return {name: options.init[name].lerp(value, ADAPTED_SHARE) for name, value in learned.items()}
 
 
-def most_faces_first(rows: Ints, person: Ints) -> Ints:
-    """Return rows in the order of how many of them are of the same person, most first."""
-    _, inverse, counts = np.unique(person[rows], return_inverse=True, return_counts=True)
-    return rows[np.lexsort((person[rows], -counts[inverse]))]
-
-
 def _said_before(network: nn.Module, faces: FaceSamples, folder: Path, fit: Fit) -> Samples:
     """Return the embeddings that a network gives of all faces as they are."""
     said = Samples(folder)
@@ -152,9 +148,8 @@ def _said_before(network: nn.Module, faces: FaceSamples, folder: Path, fit: Fit)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     writer = SampleWriter(folder)
-    with torch.no_grad():
-        for start in range(0, len(faces.person), _AT_ONCE):
-            rows = np.arange(start, min(start + _AT_ONCE, len(faces.person)))
-            writer.append({"embedding": network(as_input(faces.plain(rows)).to(device)).cpu().numpy()})
-            fit.say(f"facenet: {len(writer):,} of {len(faces.person):,} faces embedded as they are")
+    for start in range(0, len(faces.person), _AT_ONCE):
+        rows = np.arange(start, min(start + _AT_ONCE, len(faces.person)))
+        writer.append({"embedding": embed(network, faces, rows)})
+        fit.say(f"facenet: {len(writer):,} of {len(faces.person):,} faces embedded as they are")
     return writer.finish()

@@ -42,7 +42,7 @@ def test_a_varied_crop_differs_by_its_generator_alone(wide: np.ndarray) -> None:
 
     assert (draw(1) == draw(1)).all()
     assert difference(draw(1), draw(2)) > 1
-    mirrored = CropVariation(mirror=1, shift=0, scale=0)
+    mirrored = CropVariation(mirror=1, shift=0, scale=0, light=0)
     plain = cut_crop(wide, 96, FACENET_GROW, None, mirrored)
     assert (cut_crop(wide, 96, FACENET_GROW, np.random.default_rng(0), mirrored) == plain[:, ::-1]).all()
 

@@ -16,6 +16,7 @@ from facepipe.errors import TrainingError
 from facepipe.training.batches import as_input
 from facepipe.training.face_crops import WIDE_SIZE, CropVariation, Wear
 from facepipe.training.face_samples import FaceSamples
+from facepipe.training.judging import embed
 from facepipe.training.loop import Plan, Progress, fit
 from facepipe.training.people import PeopleSampler
 from facepipe.training.samples import SampleWriter
@@ -31,15 +32,15 @@ class SmallNetwork(nn.Module):
             nn.Conv2d(3, 16, 5, 2), nn.ReLU(), nn.Conv2d(16, 32, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(32 * 16, 16)
         )
 
-    def forward(self, images: Tensor) -> Tensor:
-        return F.normalize(self.layers(images), dim=1)
+    def forward(self, crops: Tensor) -> Tensor:
+        return F.normalize(self.layers(as_input(crops)), dim=1)
 
 
 class Constant(SmallNetwork):
     """Every face gets about the same vector."""
 
-    def forward(self, images: Tensor) -> Tensor:
-        return F.normalize(1e-4 * super().forward(images) + 1, dim=1)
+    def forward(self, crops: Tensor) -> Tensor:
+        return F.normalize(1e-4 * super().forward(crops) + 1, dim=1)
 
 
 def draw_person(rng: np.random.Generator, traits: np.ndarray) -> np.ndarray:
@@ -99,9 +100,7 @@ def test_worn_faces_are_judged_apart_and_what_was_said_is_kept(faces: FaceSample
     worn = replace(faces, variation=CropVariation(wear=Wear(grey=True, height=20.0), worn=1.0))
     writer = SampleWriter(tmp_path / "kept")
     torch.manual_seed(0)
-    with torch.no_grad():
-        crops = faces.plain(np.arange(len(faces.person)))
-        writer.append({"embedding": SmallNetwork()(as_input(crops)).numpy()})
+    writer.append({"embedding": embed(SmallNetwork(), faces, np.arange(len(faces.person)))})
     task = make_task(worn, kept=Kept(writer.finish(), 1e3))
     figures = task.judge(SmallNetwork())
     assert figures["score"] == pytest.approx((figures["auc"] + figures["worn_auc"]) / 2)

@@ -1,0 +1,86 @@
+"""A network learns to say who of many people a face shows, and is judged by people whom it never sees.
+
+Source: Taigman, Yang, Ranzato and Wolf, "DeepFace" (CVPR 2014), section 3.2; Parkhi, Vedaldi and Zisserman, "Deep Face
+Recognition" (BMVC 2015), section 4.1: softmax and cross entropy over people.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from facepipe.training.face_samples import FaceSamples
+from facepipe.training.judging import judge
+from facepipe.training.loop import Batch
+from facepipe.training.people import Ints
+
+
+class Recogniser(Protocol):
+    """A network that says who a face shows; all it computes beside that is computed by `trunk`."""
+
+    trunk: nn.Module
+
+    def embed(self, crops: Tensor) -> Tensor:
+        """Return what faces are compared by, (B, D) of unit length, of crops (B, S, S, 3) uint8 RGB."""
+
+
+@dataclass(frozen=True)
+class IdentityTask:
+    """What is learned.
+
+    Attributes:
+        make_network: makes the network, a Recogniser, which takes crops (B, S, S, 3) uint8 RGB and returns scores of
+            people (B, P), of the people whose faces are learned from.
+        faces: of all people, held-out ones included.
+        rows: (N,) which of the faces are learned from.
+        judged_rows: (M,) faces of held-out people.
+        batch_faces: in a batch.
+        patience: checkpoints without a better score after which the training ends.
+    """
+
+    make_network: Callable[[int], nn.Module]
+    faces: FaceSamples
+    rows: Ints
+    judged_rows: Ints
+    batch_faces: int = 64
+    patience: int = 5
+
+    @cached_property
+    def _people(self) -> tuple[Ints, Ints]:
+        """Return the people's numbers, and which of them each of the rows shows."""
+        names, label = np.unique(self.faces.person[self.rows], return_inverse=True)
+        return names, label.astype(np.int64)
+
+    @cached_property
+    def _chances(self) -> npt.NDArray[np.float64]:
+        """Return how likely each of the rows is drawn: a person as often as the root of how many faces they have."""
+        _, label = self._people
+        chances = 1 / np.sqrt(np.bincount(label)[label])
+        return np.asarray(chances / chances.sum(), np.float64)
+
+    def network(self) -> nn.Module:
+        """Return the network as it is before the first step."""
+        return self.make_network(len(self._people[0]))
+
+    def batch(self, rng: np.random.Generator, share: slice) -> Batch:
+        """Return crops, and which of the people they show."""
+        drawn = rng.choice(len(self.rows), self.batch_faces, p=self._chances)
+        seeds = rng.integers(2**62, size=len(drawn))
+        crops = self.faces.varied(self.rows[drawn[share]], seeds[share])
+        return {"crops": crops, "people": torch.from_numpy(self._people[1][drawn[share]])}
+
+    def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """Return the cross entropy, and the share of faces that are taken for somebody else."""
+        scores = network(batch["crops"]).float()
+        wrong = (scores.argmax(dim=1) != batch["people"]).float().mean()
+        return {"loss": F.cross_entropy(scores, batch["people"]), "wrong": wrong}
+
+    def judge(self, network: nn.Module) -> Mapping[str, float]:
+        """Return how well held-out people are told apart (`judging.judge`)."""
+        return judge(network.embed, self.faces, self.judged_rows)  # type: ignore[arg-type]

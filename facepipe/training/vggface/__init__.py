@@ -1,0 +1,1 @@
+"""VGG-Face is trained: first to classify people, then by triplets."""

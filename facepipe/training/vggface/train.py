@@ -1,0 +1,171 @@
+"""VGG-Face learns to classify people, and then, its classifier cut off, a projection by triplets.
+
+Source: Parkhi, Vedaldi and Zisserman, "Deep Face Recognition" (BMVC 2015), sections 4.1, 4.2 and 4.4.
+
+Departs from the paper: AdamW instead of SGD with momentum; crops are shifted, scaled and relit rather than cut at
+random from images of 256 px; in a batch triplets are chosen as FaceNet's are, semi-hard ones by default, where the
+paper takes some of those that violate the margin.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor, nn
+
+from facepipe.models.tensors import part_of
+from facepipe.models.vgg_network import GROW, VGG, as_images
+from facepipe.training.face_samples import FaceSamples
+from facepipe.training.identity_task import IdentityTask
+from facepipe.training.loop import Plan, State
+from facepipe.training.people import PeopleSampler, hold_out, most_faces_first
+from facepipe.training.recipe import Fit, RecogniserOptions
+from facepipe.training.samples import Samples
+from facepipe.training.sources import hash_seed
+from facepipe.training.triplet_task import TripletTask
+from facepipe.training.triplets import MARGIN
+
+CLASSIFIER, PROJECTION = "classifier", "projection"  # the two stages, and the folders of their checkpoints
+STEPS = {CLASSIFIER: 3000, PROJECTION: 400}
+LEARNING_RATE = {CLASSIFIER: 1e-3, PROJECTION: 1e-3}
+FINE_TUNING_RATE = 1e-4
+REPORTS = 30  # a stage
+
+
+@dataclass(frozen=True)
+class VggFaceOptions(RecogniserOptions):
+    """What can be chosen.
+
+    Attributes:
+        configuration: A, B or D.
+        width: factor on all channels.
+        input_size: of the network, in pixels, a multiple of 32.
+        projection: numbers of an embedding; 0: the second stage is left out, and fc7's numbers are the embedding.
+        fine_tune: the second stage trains the whole network rather than the projection alone.
+        margin: α.
+        mining: key of `triplets.MINING`.
+        people: in a batch of the second stage, each with several faces.
+        faces: of each of them.
+        others: faces of other people in a batch.
+    """
+
+    configuration: str = "D"
+    width: float = 0.25
+    input_size: int = 64
+    projection: int = 256
+    fine_tune: bool = False
+    margin: float = MARGIN
+    mining: str = "semi-hard"
+    people: int = 24
+    faces: int = 4
+    others: int = 32
+
+
+class FaceClassifier(nn.Module):
+    """The first stage's network (`identity_task.Recogniser`)."""
+
+    def __init__(self, trunk: VGG) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Return scores of people (B, P) of crops (B, S, S, 3) uint8 RGB."""
+        return self.trunk.classify(as_images(crops, self.trunk.fc6.weight))
+
+    def embed(self, crops: Tensor) -> Tensor:
+        """Return fc7's numbers at unit length."""
+        embeddings: Tensor = self.trunk(as_images(crops, self.trunk.fc6.weight))
+        return embeddings
+
+
+class FaceProjection(nn.Module):
+    """The second stage's network: embeddings of unit length of crops; its trunk may be frozen."""
+
+    def __init__(self, trunk: VGG, *, frozen: bool) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self._frozen = frozen
+        if frozen:
+            for name, parameter in trunk.named_parameters():
+                parameter.requires_grad_(name.startswith("projection."))
+
+    def train(self, mode: bool = True) -> "FaceProjection":
+        """Switch dropout on or off; in a frozen trunk it stays off."""
+        super().train(mode)
+        if self._frozen:
+            self.trunk.eval()
+        return self
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Return embeddings (B, D) of crops (B, S, S, 3) uint8 RGB."""
+        embeddings: Tensor = self.trunk(as_images(crops, self.trunk.fc6.weight))
+        return embeddings
+
+
+@dataclass(frozen=True)
+class MakeClassifier:
+    """Makes the first stage's network; picklable."""
+
+    options: VggFaceOptions
+
+    def __call__(self, people: int) -> FaceClassifier:
+        """Return it, for so many people."""
+        chosen = self.options
+        return FaceClassifier(VGG(chosen.configuration, chosen.width, chosen.input_size, people))
+
+
+@dataclass(frozen=True)
+class MakeProjection:
+    """Makes the second stage's network; picklable.
+
+    Attributes:
+        options: see there.
+        trunk: weights of the first stage; None: from scratch, to be learned by triplets alone.
+    """
+
+    options: VggFaceOptions
+    trunk: State | None
+
+    def __call__(self) -> FaceProjection:
+        """Return it."""
+        chosen = self.options
+        network = VGG(chosen.configuration, chosen.width, chosen.input_size, projection=chosen.projection)
+        if self.trunk is not None:
+            network.load_state_dict(self.trunk, strict=False)  # all but the projection, which is new
+        return FaceProjection(network, frozen=self.trunk is not None and not chosen.fine_tune)
+
+
+def train_vggface(samples: Samples, folder: Path, options: VggFaceOptions, fit: Fit) -> State:
+    """Return the weights of VGG, without its classifier.
+
+    Args:
+        samples: see `training.face_samples.FaceSamples`.
+        folder: for checkpoints of both stages; what is there already is not done again.
+        options: see there.
+        fit: trains a network.
+
+    Raises:
+        TrainingError: see `PeopleSampler`, `hold_out` and `TripletTask`.
+    """
+    faces = FaceSamples(samples, options.input_size, GROW, options.variation)
+    held_out = hold_out(faces.person, options.seed)
+    rows = np.flatnonzero(~held_out)
+    judged = most_faces_first(np.flatnonzero(held_out), faces.person)
+    classifier = IdentityTask(MakeClassifier(options), faces, rows, judged)
+    learned = fit.network(classifier, _plan(CLASSIFIER, options), folder / CLASSIFIER, f"vggface, {CLASSIFIER}")
+    trunk = {name: value for name, value in part_of(learned, "trunk.").items() if not name.startswith("fc8.")}
+    if not options.projection:
+        return trunk
+    sampler = PeopleSampler(faces.person[rows], options.people, options.faces, options.others)
+    network = MakeProjection(options, trunk)
+    triplets = TripletTask(network, faces, rows, judged, sampler, options.margin, options.mining)
+    learned = fit.network(triplets, _plan(PROJECTION, options), folder / PROJECTION, f"vggface, {PROJECTION}")
+    return part_of(learned, "trunk.")
+
+
+def _plan(stage: str, options: VggFaceOptions) -> Plan:
+    usual = FINE_TUNING_RATE if stage == PROJECTION and options.fine_tune else LEARNING_RATE[stage]
+    steps = options.steps_of(STEPS[stage])
+    report = max(1, steps // REPORTS)
+    seed = hash_seed(options.seed, int(stage == PROJECTION))
+    return Plan(steps, options.learning_rate or usual, seed=seed, report_steps=report, checkpoint_steps=3 * report)
