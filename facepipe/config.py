@@ -21,9 +21,10 @@ def _split_numbers(value: object) -> object:
 
 
 DetectorName = Literal["mtcnn", "hog", "ddfd", "faceness"]
-EmbedderName = Literal["facenet"]
+EmbedderName = Literal["facenet", "vggface"]
 DETECTORS: tuple[str, ...] = get_args(DetectorName)
 EMBEDDERS: tuple[str, ...] = get_args(EmbedderName)
+OWN_WEIGHTS = {"facenet": "facenet-casia-webface"}  # of an embedder; of others the model that bears its name
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -65,10 +66,15 @@ class EmbedConfig(Section):
     """How faces become vectors."""
 
     embedder: EmbedderName = Field("facenet", description="which kind of network")
-    model: str = Field("facenet-casia-webface", description="its weights, by name in `facepipe models list`")
+    model: str = Field("", description="its weights, by name in `facepipe models list`; empty: the embedder's own")
     centre: bool = Field(True, description="subtract the model's mean embedding, where it has one")
     mirror: bool = Field(False, description="average with the mirrored face: slower, a little more accurate")
     precision: Literal["auto", "float32"] = Field("auto", description="auto: shorter numbers where hardware has them")
+
+    @property
+    def weights(self) -> str:
+        """The name of the model whose weights are used."""
+        return self.model or OWN_WEIGHTS.get(self.embedder, self.embedder)
 
 
 class GroupConfig(Section):

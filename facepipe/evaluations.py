@@ -266,7 +266,7 @@ def spread_of_people(images: Path, config: Config, engine: Engine) -> FaceSpread
     """
     paths = photos_in(images)
     stages: list[list[Stage]] = [
-        [IdentifyFiles(config.decode), ReadPhotos(config.decode), DetectFaces(config.detect), AlignFaces()],
+        [IdentifyFiles(config.decode), ReadPhotos(config.decode), DetectFaces(config.detect), AlignFaces(config.embed)],
         [EmbedFaces(config.embed)],
     ]
     columns = ["boxes", "scores", "width", "height", "embeddings"]
@@ -299,7 +299,7 @@ def embed_central_faces(paths: Sequence[Path], config: Config, engine: Engine) -
             DetectFaces(config.detect),
             PickCentralFace(config.group.min_score),
             MeasureFaces(),
-            AlignFaces(),
+            AlignFaces(config.embed),
         ],
         [EmbedFaces(config.embed)],
     ]

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from facepipe.evaluations import photos_in, run_stages
 from facepipe.runtime.engine import Engine
 from facepipe.sources.uris import uri_to_path
 from facepipe.stage import Stage
-from facepipe.stages.align_faces import AlignFaces
+from facepipe.stages.align_faces import AlignFaces, Crops
 from facepipe.stages.detect_faces import DetectFaces
 from facepipe.stages.identify_files import IdentifyFiles
 from facepipe.stages.pick_central_face import PickCentralFace
@@ -42,13 +43,13 @@ class LabelledPeople:
     left_out: dict[str, int]
 
 
-def collect_photos(images: Path, folder: Path, config: Config, engine: Engine) -> LabelledPeople:
+def collect_photos(images: Sequence[Path], folder: Path, config: Config, engine: Engine) -> LabelledPeople:
     """Return the central face of each photo in a folder a person; what is in the training's folder is not done again.
 
     Photos that can't be read, or on which no face is found, are left out and counted.
 
     Args:
-        images: a folder a person.
+        images: folders that hold a folder a person each; folders of one name are one person's.
         folder: of the training.
         config: settings.
         engine: carries the stages out; closed afterwards.
@@ -58,14 +59,14 @@ def collect_photos(images: Path, folder: Path, config: Config, engine: Engine) -
     """
     samples = Samples(folder / FACES)
     if not samples.exists():
-        paths = photos_in(images)
+        paths = [path for folder_of_people in images for path in photos_in(folder_of_people)]
         stages: list[list[Stage]] = [
             [
                 IdentifyFiles(config.decode),
                 ReadPhotos(config.decode),
                 DetectFaces(config.detect),
                 PickCentralFace(config.group.min_score),
-                AlignFaces(WIDE_SIZE, WIDE_GROW),
+                AlignFaces(Crops(WIDE_SIZE, WIDE_GROW)),
             ]
         ]
         failed: list[str] = []
@@ -75,7 +76,9 @@ def collect_photos(images: Path, folder: Path, config: Config, engine: Engine) -
         people = [uri_to_path(uri).parent.name for uri in found["uri"].to_pylist()]
         left_out = Counter({"photos that can't be read": len(failed), "photos without a face": int((~seen).sum())})
         if not seen.any():
-            raise WrongUsageError(f"no face was found on the photos in {images}: there is nothing to learn from")
+            raise WrongUsageError(
+                f"no face was found on the photos in {', '.join(map(str, images))}: there is nothing to learn from"
+            )
         names = sorted({people[row] for row in np.flatnonzero(seen)})
         number = {name: index for index, name in enumerate(names)}
         writer = SampleWriter(folder / FACES)

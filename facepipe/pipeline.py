@@ -98,7 +98,7 @@ def ingest_stages(config: Config, library: str, pack: bool = False) -> list[list
 def extract_stages(config: Config, library: str) -> list[list[Stage]]:
     """Return the stages from a photo to its faces' vectors: pixels stay in the first group, crops reach the second."""
     return [
-        [ReadPhotos(config.decode), DetectFaces(config.detect), MeasureFaces(), AlignFaces()],
+        [ReadPhotos(config.decode), DetectFaces(config.detect), MeasureFaces(), AlignFaces(config.embed)],
         [EmbedFaces(config.embed), WriteFaces(library, f"{config.detect.weights}+{embedder_name(config.embed)}")],
     ]
 
@@ -106,7 +106,7 @@ def extract_stages(config: Config, library: str) -> list[list[Stage]]:
 def search_stages(config: Config) -> list[list[Stage]]:
     """Return the stages from a listed file to its faces' vectors."""
     look: list[Stage] = [IdentifyFiles(config.decode), ReadPhotos(config.decode), DetectFaces(config.detect)]
-    return [[*look, MeasureFaces(), AlignFaces()], [EmbedFaces(config.embed)]]
+    return [[*look, MeasureFaces(), AlignFaces(config.embed)], [EmbedFaces(config.embed)]]
 
 
 @dataclass(frozen=True)

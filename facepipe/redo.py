@@ -55,7 +55,7 @@ def redo(job: Job) -> None:
 
 def redo_id_of(config: Config) -> str:
     """Return a digest of what decides the outcome of an extraction: rows of different ones don't belong together."""
-    weights = [find_record(name) for name in (config.detect.weights, config.embed.model)]
+    weights = [find_record(name) for name in (config.detect.weights, config.embed.weights)]
     made_with = {
         "max_side": config.decode.max_side,
         "detect": config.detect.model_dump(mode="json"),

@@ -26,6 +26,7 @@ from facepipe.training.loop import State
 from facepipe.training.mtcnn.train import MtcnnOptions, train_mtcnn
 from facepipe.training.recipe import DetectorOptions, Fit, RecogniserOptions, TrainingOptions
 from facepipe.training.samples import Samples
+from facepipe.training.vggface.train import VggFaceOptions, train_vggface
 
 Recipe = Callable[[Sequence[Labels], Path, Any, Fit], State]
 DETECTORS: dict[str, tuple[Recipe, type[DetectorOptions]]] = {
@@ -37,6 +38,7 @@ DETECTORS: dict[str, tuple[Recipe, type[DetectorOptions]]] = {
 RecogniserRecipe = Callable[[Samples, Path, Any, Fit], State]
 RECOGNISERS: dict[str, tuple[RecogniserRecipe, type[RecogniserOptions]]] = {
     "facenet": (train_facenet, FaceNetOptions),
+    "vggface": (train_vggface, VggFaceOptions),
 }
 
 SETTINGS = "training.json"

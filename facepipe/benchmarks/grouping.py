@@ -107,7 +107,7 @@ def _group(folder: Path, config: Config) -> Grouped:
     """Group a library with this project."""
     embeddings, photo_index, _, votes = _read_library(folder)
     face_ids = [f"{photo:064x}-{face:07d}" for face, photo in enumerate(photo_index.tolist())]
-    cohort = cohort_of(config.embed.model)
+    cohort = cohort_of(config.embed.weights)
     start = time.perf_counter()
     crowded = crowding_of(embeddings, config.group, cohort)
     compared = time.perf_counter()

@@ -58,7 +58,7 @@ class FacenetPytorchEmbedding:
     def open(self) -> Round:
         """Return a round: one embedding for each crop."""
         torch = limit_threads(self.work.threads)
-        embed = _facenet_pytorch_embedder(self.work.config.embed.model, torch)
+        embed = _facenet_pytorch_embedder(self.work.config.embed.weights, torch)
         crops = torch.from_numpy(self.work.crops)
 
         def embed_all() -> None:
@@ -96,7 +96,7 @@ class FacenetPytorchLoop:
         """Return a round: the embeddings of each photo's faces."""
         torch = limit_threads(self.work.threads)
         detector = _facenet_pytorch_detector(self.work.config.detect)
-        embed = _facenet_pytorch_embedder(self.work.config.embed.model, torch)
+        embed = _facenet_pytorch_embedder(self.work.config.embed.weights, torch)
 
         def extract(paths: Sequence[Path]) -> None:
             for path in paths:

@@ -17,7 +17,7 @@ def demo(**options: Any) -> None:
     from facepipe.models.cache import home
     from facepipe.models.pull import pull
 
-    for name in ("mtcnn", options["config"].embed.model):
+    for name in ("mtcnn", options["config"].embed.weights):
         click.echo(f"Weights {name}", err=True)
         pull(name)
     album = make_album()

@@ -1,4 +1,4 @@
-"""`train facenet`: recognisers learn from photos of people whose names are known."""
+"""`train facenet|vggface`: recognisers learn from photos of people whose names are known."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,14 @@ def recogniser_options(command: Command) -> Command:
     """Add what every recogniser's training takes."""
     for option in reversed(
         [
-            click.option("--images", required=True, type=FOLDER, metavar="DIR", help="Photos, a folder a person."),
+            click.option(
+                "--images",
+                required=True,
+                multiple=True,
+                type=FOLDER,
+                metavar="DIR",
+                help="Photos, a folder a person; may be repeated.",
+            ),
             click.option("--grey", is_flag=True, help="Worn photos have lost their colours."),
             click.option(
                 "--shrink",
@@ -60,13 +67,12 @@ def triplet_options(command: Command) -> Command:
                 show_default=True,
                 help="By which negatives shall be farther than positives (squared).",
             ),
-            click.option("--people", type=click.IntRange(1), default=8, show_default=True, help="In a batch."),
-            click.option("--faces", type=click.IntRange(2), default=3, show_default=True, help="Of each of them."),
+            click.option("--people", type=click.IntRange(1), metavar="P", help="In a batch, each with several faces."),
+            click.option("--faces", type=click.IntRange(2), metavar="K", help="Of each of them."),
             click.option(
                 "--others",
                 type=click.IntRange(0),
-                default=8,
-                show_default=True,
+                metavar="R",
                 help="Faces of other people in a batch.",
             ),
         ]
@@ -100,8 +106,45 @@ def facenet(init: str, width: float, **options: Any) -> None:
         raise WrongUsageError(f"--width must be a multiple of 1/8, such as 0.25, not {width}")
     weights = None if init == "none" else weights_of(init, "inception_resnet_v1")
     given = weights is not None and Path(init).suffix != ".safetensors"
-    own = {name: options[name] for name in ("mining", "margin", "people", "faces", "others")}
-    _train("facenet", options, init=weights, mean=mean_embedding(init) if given else None, width=width, **own)
+    mean = mean_embedding(init) if given else None
+    _train("facenet", options, init=weights, mean=mean, width=width, **_triplets(options))
+
+
+@click.command()
+@click.option(
+    "--configuration", type=click.Choice(["A", "B", "D"]), default="D", show_default=True, help="11, 13 or 16 layers."
+)
+@click.option(
+    "--width",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.25,
+    show_default=True,
+    help="Factor on all channels.",
+)
+@click.option(
+    "--size", type=int, default=64, show_default=True, metavar="PIXELS", help="Side of its crops, a multiple of 32."
+)
+@click.option(
+    "--projection",
+    type=click.IntRange(0),
+    default=256,
+    show_default=True,
+    metavar="NUMBERS",
+    help="Of an embedding, learned by triplets; 0: the classifier's own.",
+)
+@click.option("--fine-tune", is_flag=True, help="Triplets teach the whole network rather than the projection alone.")
+@triplet_options
+@recogniser_options
+def vggface(configuration: str, width: float, size: int, projection: int, fine_tune: bool, **options: Any) -> None:
+    """VGG-16 learns to classify people, then a projection of its descriptors learns by triplets."""
+    own = {"configuration": configuration, "width": width, "input_size": size, "projection": projection}
+    _train("vggface", options, **own, fine_tune=fine_tune, **_triplets(options))
+
+
+def _triplets(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what is asked for of triplets; where nothing is, the recipe decides."""
+    names = ("mining", "margin", "people", "faces", "others")
+    return {name: options[name] for name in names if options[name] is not None}
 
 
 def _train(name: str, options: dict[str, Any], **own: Any) -> None:
@@ -121,11 +164,11 @@ def _train(name: str, options: dict[str, Any], **own: Any) -> None:
     )
     out = options["out"] or Path(f"training-{name}")
     started = time.monotonic()
-    claim(out, name, chosen, [str(options["images"].absolute())])
+    claim(out, name, chosen, [str(folder.absolute()) for folder in options["images"]])
     engine = create_engine(options["engine"], options["address"])
     people = collect_photos(options["images"], out, options["config"], engine)
     for reason, count in people.left_out.items():
-        click.echo(f"{options['images']}: left out {reason}: {count:,}", err=True)
+        click.echo(f"left out {reason}: {count:,}", err=True)
     with open_fit(options["engine"], options["address"], options["workers"]) as fit:
         done = train_recogniser(name, people.samples, out, chosen, fit)
     figures = {
@@ -142,5 +185,6 @@ def _train(name: str, options: dict[str, Any], **own: Any) -> None:
     mean = "" if done.mean is None else f" --mean {done.mean}"
     click.echo(f"{done.weights}: {name}, from {done.faces:,} faces of {len(people.names):,} people")
     click.echo(
-        f"use it: facepipe models import {done.weights} --name my-{name}{mean}, then --set embed.model=my-{name}"
+        f"use it: facepipe models import {done.weights} --name my-{name}{mean}, then --embedder {name} --set "
+        f"embed.model=my-{name}"
     )

@@ -18,7 +18,7 @@ LEAST_FREE = 1 * GIB
 
 def examine_weights(config: Config) -> Iterator[Finding]:
     """Yield whether the weights that the settings ask for are there and unchanged; each file is hashed."""
-    for name in (config.detect.weights, config.embed.model):
+    for name in (config.detect.weights, config.embed.weights):
         if name in known_names():
             status = find_status(name)
             advice = f"run `facepipe models pull {name}`, or `models import` where it can't be pulled"

@@ -115,10 +115,10 @@ def spread_to_make_of(embed: EmbedConfig) -> FaceSpread:
     Raises:
         WrongUsageError: that isn't known.
     """
-    spread = spread_of(embed.model) if embed.centre else None
+    spread = spread_of(embed.weights) if embed.centre else None
     if spread is None:
         raise WrongUsageError(
-            f"no libraries can be made for {embed.model!r}{'' if embed.centre else ' without embed.centre'}: how its "
+            f"no libraries can be made for {embed.weights!r}{'' if embed.centre else ' without embed.centre'}: how its "
             "faces spread is not known"
         )
     return spread

@@ -11,6 +11,7 @@ from facepipe.models.faceness_networks import TENSOR_SHAPES, faceness_networks
 from facepipe.models.inception_resnet_v1 import InceptionResNetV1
 from facepipe.models.mtcnn_networks import ONet, PNet, RNet
 from facepipe.models.tensors import State
+from facepipe.models.vgg_network import VGG
 
 Shapes = dict[str, tuple[int, ...]]
 _FLOATS = (torch.float32, torch.float16)
@@ -70,12 +71,23 @@ def _hog_shapes(state: State) -> Shapes:
     }
 
 
+def _vgg_shapes(state: State) -> Shapes:
+    """Return the shapes of VGG's tensors in the size that the state's tensors tell, or in the published one."""
+    with torch.device("meta"):
+        try:
+            network = VGG.shaped_like(state)
+        except WeightsError:
+            network = VGG(people=2622)
+        return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+
+
 # Each as a function from a state dict, by which those that come in several sizes know theirs, to its tensors' shapes.
 ARCHITECTURES: dict[str, Callable[[State], Shapes]] = {
     "inception_resnet_v1": _facenet_shapes,
     "ddfd": _ddfd_shapes,
     "faceness": _faceness_shapes,
     "hog": _hog_shapes,
+    "vgg": _vgg_shapes,
     "mtcnn": _shapes_of(lambda: {"pnet.": PNet(), "rnet.": RNet(), "onet.": ONet()}),
 }
 

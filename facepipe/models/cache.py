@@ -146,6 +146,26 @@ def load_weights(name: str, architecture: str | None = None) -> "dict[str, torch
     return in_single_precision(safetensors.torch.load(data))
 
 
+def tensor_shapes(name: str) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a model's tensors, from its file's header alone.
+
+    Raises:
+        WeightsError: the weights are not on this machine, or can't be read.
+        WrongUsageError: there is no model of that name.
+    """
+    import safetensors
+
+    if find_record(name) is None and name not in MODELS:
+        raise WrongUsageError(f"there is no model {name!r}: `facepipe models list` shows those that there are")
+    try:
+        with safetensors.safe_open(weights_path(name), "np") as file:
+            return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise WeightsError(f"the weights of {name!r} are not on this machine: {_remedy(name)}") from error
+    except (OSError, safetensors.SafetensorError) as error:
+        raise WeightsError(f"the weights of {name!r} are corrupt ({weights_path(name)}): {_remedy(name)}") from error
+
+
 def in_single_precision(tensors: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
     """Return tensors with their floating numbers as float32: files hold half precision, networks compute with more."""
     return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}

@@ -8,7 +8,8 @@ Departs from the paper: width and input size can be chosen; weights start as He 
 are drawn with a standard deviation of 0.01 and deeper configurations start from A's.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 
 from facepipe.errors import WeightsError, WrongUsageError
 
+ARCHITECTURE = "vgg"
 CHANNELS = (64, 128, 256, 512, 512)  # of the five blocks, at width 1
 HIDDEN = 4096  # of fc6 and fc7, at width 1
 LAYERS = {"A": (1, 1, 2, 2, 2), "B": (2, 2, 2, 2, 2), "D": (2, 2, 3, 3, 3)}  # convolutions a block
@@ -24,6 +26,21 @@ STRIDE = 32  # of the five poolings together
 MEAN_COLOUR = (129.1863, 104.7624, 93.5940)
 GROW = (0.15, 0.11)  # share of a face's box added on each side: crops show what FaceNet's show
 DROPOUT = 0.5  # after fc6 and fc7 (section 4.4)
+
+
+def input_size_of(shapes: Mapping[str, Sequence[int]]) -> int:
+    """Return the side of the images that a network of such tensors takes, in pixels.
+
+    Raises:
+        WeightsError: no VGG has such tensors.
+    """
+    try:
+        cells: float = shapes["fc6.weight"][1] / max(
+            shape[0] for name, shape in shapes.items() if name.startswith("conv5_")
+        )
+        return round(STRIDE * math.sqrt(cells))
+    except (KeyError, IndexError, ValueError) as error:
+        raise WeightsError("these are no weights of VGG: its layers are conv1_1 to conv5_3, fc6, fc7") from error
 
 
 def as_images(crops: Tensor, like: Tensor) -> Tensor:
@@ -95,11 +112,11 @@ class VGG(nn.Module):
             )
             configuration = next(name for name, layers in LAYERS.items() if layers == counts)
             width = len(state["conv1_1.weight"]) / CHANNELS[0]
-            cells = state["fc6.weight"].shape[1] / round(CHANNELS[-1] * width)
+            input_size = input_size_of({name: tuple(tensor.shape) for name, tensor in state.items()})
             people = len(state["fc8.weight"]) if "fc8.weight" in state else 0
             projection = len(state["projection.weight"]) if "projection.weight" in state else 0
-            return cls(configuration, width, round(STRIDE * cells**0.5), people, projection)
-        except (StopIteration, KeyError, IndexError, ZeroDivisionError, WrongUsageError) as error:
+            return cls(configuration, width, input_size, people, projection)
+        except (StopIteration, KeyError, IndexError, WrongUsageError) as error:
             raise WeightsError("these are no weights of VGG: its layers are conv1_1 to conv5_3, fc6, fc7") from error
 
     def _initialise(self) -> None:

@@ -2,16 +2,44 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from facepipe import schemas
 from facepipe.alignment.box_crop import FACENET_GROW, crop_faces, display_crop
+from facepipe.config import EmbedConfig
+from facepipe.models.cache import tensor_shapes
 from facepipe.stage import Resources
 from facepipe.stages.pixels import photos_of
 from facepipe.stages.rows import arrays_of, with_columns
+
+
+class Crops(NamedTuple):
+    """How faces are cut out.
+
+    Attributes:
+        size: of the crops, in pixels.
+        grow: share of the box's width and of its height added on each side.
+    """
+
+    size: int
+    grow: tuple[float, float]
+
+
+def crops_for(embed: EmbedConfig) -> Crops:
+    """Return how the embedder wants its crops cut.
+
+    Raises:
+        WeightsError: its weights, which tell, are missing.
+        WrongUsageError: the model is unknown.
+    """
+    if embed.embedder == "facenet":
+        return Crops(160, FACENET_GROW)
+    from facepipe.models.vgg_network import GROW, input_size_of
+
+    return Crops(input_size_of(tensor_shapes(embed.weights)), GROW)
 
 
 @dataclass(frozen=True)
@@ -19,12 +47,10 @@ class AlignFaces:
     """Writes each face's aligned crop for the embedder, and a JPEG of it for display.
 
     Attributes:
-        size: of the aligned crops, in pixels.
-        grow: share of the box's width and of its height added on each side.
+        crops: how they are cut, or the embedder that decides it.
     """
 
-    size: int = 160
-    grow: tuple[float, float] = FACENET_GROW
+    crops: Crops | EmbedConfig
     name: ClassVar[str] = "align_faces"
     reads: ClassVar[pa.Schema] = pa.schema([*schemas.STATUS, *schemas.DECODED_PHOTO, *schemas.DETECTED_FACES])
     writes: ClassVar[pa.Schema] = schemas.ALIGNED_FACES
@@ -33,13 +59,14 @@ class AlignFaces:
 
     def open(self) -> Callable[[pa.Table], pa.Table]:
         """Return the function for batches."""
-        return self._align
+        cut = crops_for(self.crops) if isinstance(self.crops, EmbedConfig) else self.crops
+        return lambda table: self._align(table, cut)
 
-    def _align(self, table: pa.Table) -> pa.Table:
+    def _align(self, table: pa.Table, cut: Crops) -> pa.Table:
         aligned: list[bytes] = []
         crops: list[list[bytes]] = []
         for photo, boxes in zip(photos_of(table), arrays_of(table["boxes"], 4), strict=True):
             boxes_in_pixels = boxes * np.float32(photo.scale)
-            aligned.append(crop_faces(photo.pixels, boxes_in_pixels, self.size, self.grow).tobytes())
+            aligned.append(crop_faces(photo.pixels, boxes_in_pixels, cut.size, cut.grow).tobytes())
             crops.append([display_crop(photo.pixels, box) for box in boxes_in_pixels])
         return with_columns(table, self.writes, {"aligned": aligned, "crops": crops})

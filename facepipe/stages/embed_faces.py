@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +10,13 @@ import pyarrow as pa
 from facepipe import schemas
 from facepipe.config import EmbedConfig
 from facepipe.embedders.embedder import Embedder
+from facepipe.models.cache import find_record
 from facepipe.models.cohort import Cohort, cohort_of
 from facepipe.stage import Resources
 from facepipe.stages.rows import flat_lists, with_columns
+
+if TYPE_CHECKING:
+    from facepipe.embedders.network_embedder import NetworkEmbedder
 
 NOT_CENTRED = " (not centred)"
 
@@ -35,15 +39,23 @@ class EmbedFaces:
 
 
 def load_embedder(embed: EmbedConfig) -> Embedder:
-    """Return the embedder that the settings name, its weights loaded."""
-    from facepipe.embedders.facenet import FaceNet  # seconds, which commands that look at no photo can do without
+    """Return the embedder that the settings name, its weights loaded.
 
-    return FaceNet.load(embed.model, mirror=embed.mirror, centre=embed.centre, precision=embed.precision)
+    Raises:
+        WeightsError: the weights are missing or corrupt.
+        WrongUsageError: the model is unknown, or of another embedder.
+    """
+    # Imported here, since they take seconds, which commands that look at no photo can do without.
+    from facepipe.embedders.facenet import FaceNet
+    from facepipe.embedders.vggface import VGGFace
+
+    kind: type[NetworkEmbedder] = {"facenet": FaceNet, "vggface": VGGFace}[embed.embedder]
+    return kind.load(embed.weights, mirror=embed.mirror, centre=embed.centre, precision=embed.precision)
 
 
 def embedder_name(embed: EmbedConfig) -> str:
     """Return the name for vectors made with these settings; of different names they can't be compared."""
-    return embed.model if embed.centre else f"{embed.model}{NOT_CENTRED}"
+    return embed.weights if embed.centre else f"{embed.weights}{NOT_CENTRED}"
 
 
 def embedders_of(photos: pa.Table) -> list[str]:
@@ -54,12 +66,15 @@ def embedders_of(photos: pa.Table) -> list[str]:
 def settings_of_embedder(name: str) -> str:
     """Return the options of the command line for the vectors of a name."""
     model = name.removesuffix(NOT_CENTRED)
-    return f"--set embed.model={model} --set embed.centre={'true' if model == name else 'false'}"
+    record = find_record(model)
+    embedder = "vggface" if record is not None and record.architecture == "vgg" else "facenet"
+    centre = "true" if model == name else "false"
+    return f"--embedder {embedder} --set embed.model={model} --set embed.centre={centre}"
 
 
 def load_cohort(embed: EmbedConfig) -> Cohort | None:
     """Return the cohort of the model that the settings name; None where it has none, or embeddings aren't centred."""
-    return cohort_of(embed.model) if embed.centre else None
+    return cohort_of(embed.weights) if embed.centre else None
 
 
 def _embed(table: pa.Table, embedder: Embedder) -> pa.Table:

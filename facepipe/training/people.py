@@ -106,8 +106,14 @@ def hold_out(person: Ints, seed: int) -> npt.NDArray[np.bool_]:
     return held
 
 
+def faces_of_each(person: Ints) -> Ints:
+    """Return for each face (N,) how many of them are of the same person."""
+    _, inverse, counts = np.unique(person, return_inverse=True, return_counts=True)
+    of_each: Ints = counts[inverse].astype(np.int64)
+    return of_each
+
+
 def most_faces_first(rows: Ints, person: Ints) -> Ints:
     """Return rows in the order of how many of them are of the same person, most first."""
-    _, inverse, counts = np.unique(person[rows], return_inverse=True, return_counts=True)
-    order: Ints = rows[np.lexsort((person[rows], -counts[inverse]))]
+    order: Ints = rows[np.lexsort((person[rows], -faces_of_each(person[rows])))]
     return order

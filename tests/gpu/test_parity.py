@@ -81,8 +81,8 @@ def test_embeddings_agree(photos: list[np.ndarray]) -> None:
             for photo, found in zip(photos, MTCNN.load(device="cpu").detect(photos), strict=True)
         ]
     )
-    on_cpu = FaceNet.load(device="cpu", precision="float32").embed(crops)
-    on_gpu = FaceNet.load(device="cuda").embed(crops)
+    on_cpu = FaceNet.load("facenet-casia-webface", device="cpu", precision="float32").embed(crops)
+    on_gpu = FaceNet.load("facenet-casia-webface", device="cuda").embed(crops)
     assert float((on_cpu * on_gpu).sum(axis=1).min()) > 0.9999
 
 

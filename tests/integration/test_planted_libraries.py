@@ -33,7 +33,7 @@ def group(
     settings: GroupingSettings | None = None,
 ) -> Grouping:
     """Group as `facepipe group` does; each face is on a photo of its own where no photos are given."""
-    cohort = cohort_of(CONFIG.embed.model)
+    cohort = cohort_of(CONFIG.embed.weights)
     assert cohort is not None
     photos = np.arange(len(embeddings)) if photo_index is None else photo_index
     crowded = crowding_of(embeddings, CONFIG.group, cohort)

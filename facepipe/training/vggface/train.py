@@ -18,7 +18,7 @@ from facepipe.models.vgg_network import GROW, VGG, as_images
 from facepipe.training.face_samples import FaceSamples
 from facepipe.training.identity_task import IdentityTask
 from facepipe.training.loop import Plan, State
-from facepipe.training.people import PeopleSampler, hold_out, most_faces_first
+from facepipe.training.people import PeopleSampler, faces_of_each, hold_out, most_faces_first
 from facepipe.training.recipe import Fit, RecogniserOptions
 from facepipe.training.samples import Samples
 from facepipe.training.sources import hash_seed
@@ -41,6 +41,7 @@ class VggFaceOptions(RecogniserOptions):
         width: factor on all channels.
         input_size: of the network, in pixels, a multiple of 32.
         projection: numbers of an embedding; 0: the second stage is left out, and fc7's numbers are the embedding.
+        least_faces: of a person whom the first stage tells apart; all others are negatives in the second.
         fine_tune: the second stage trains the whole network rather than the projection alone.
         margin: α.
         mining: key of `triplets.MINING`.
@@ -53,6 +54,7 @@ class VggFaceOptions(RecogniserOptions):
     width: float = 0.25
     input_size: int = 64
     projection: int = 256
+    least_faces: int = 2
     fine_tune: bool = False
     margin: float = MARGIN
     mining: str = "semi-hard"
@@ -151,7 +153,8 @@ def train_vggface(samples: Samples, folder: Path, options: VggFaceOptions, fit: 
     held_out = hold_out(faces.person, options.seed)
     rows = np.flatnonzero(~held_out)
     judged = most_faces_first(np.flatnonzero(held_out), faces.person)
-    classifier = IdentityTask(MakeClassifier(options), faces, rows, judged)
+    classified = rows[faces_of_each(faces.person[rows]) >= options.least_faces]
+    classifier = IdentityTask(MakeClassifier(options), faces, classified, judged)
     learned = fit.network(classifier, _plan(CLASSIFIER, options), folder / CLASSIFIER, f"vggface, {CLASSIFIER}")
     trunk = {name: value for name, value in part_of(learned, "trunk.").items() if not name.startswith("fc8.")}
     if not options.projection:

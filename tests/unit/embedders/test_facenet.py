@@ -6,10 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
-from facepipe.embedders import facenet
+from facepipe.embedders import network_embedder
 from facepipe.embedders.embedder import Embedder
-from facepipe.embedders.facenet import FaceNet, Precision
-from facepipe.errors import FacepipeError, WeightsError
+from facepipe.embedders.facenet import FaceNet
+from facepipe.embedders.network_embedder import Precision
+from facepipe.errors import FacepipeError, WeightsError, WrongUsageError
 from facepipe.models.inception_resnet_v1 import InceptionResNetV1
 
 PRECISIONS: tuple[Precision, Precision] = ("float32", "auto")
@@ -61,7 +62,7 @@ def test_equals_the_slow_twin(
     centred: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(facenet.BATCH, "cpu", 2)  # two passes, the second of them short
+    monkeypatch.setitem(network_embedder.BATCH, "cpu", 2)  # two passes, the second of them short
     expected = []
     for straight, mirrored in zip(*raw_outputs, strict=True):
         vector = straight + mirrored if mirror else straight
@@ -116,11 +117,11 @@ def test_a_vector_without_direction_is_never_returned(
 def test_absent_weights_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACEPIPE_HOME", str(tmp_path))
     with pytest.raises(WeightsError, match="facepipe models pull facenet-casia-webface"):
-        FaceNet.load()
+        FaceNet.load("facenet-casia-webface")
 
 
 def test_weights_of_another_architecture(mtcnn_weights: str) -> None:
-    with pytest.raises(WeightsError, match="'mtcnn' is no Inception-ResNet-v1"):
+    with pytest.raises(WrongUsageError, match="'mtcnn' is of the architecture mtcnn, not inception_resnet_v1"):
         FaceNet.load(mtcnn_weights, device="cpu")
 
 

@@ -59,4 +59,4 @@ def test_weights_are_those_that_the_defaults_need() -> None:
     from facepipe.config import Config
 
     (pull,) = (text for text in rest("RUN") if "models pull" in text)
-    assert {Config().detect.detector, Config().embed.model} <= set(pull.split())
+    assert {Config().detect.detector, Config().embed.weights} <= set(pull.split())

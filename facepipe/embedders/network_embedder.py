@@ -1,0 +1,139 @@
+"""What embedders by a network share: batches, the mirrored face, centring, unit length."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from facepipe.errors import FacepipeError
+from facepipe.models.cache import load_weights
+from facepipe.models.mean import mean_embedding
+from facepipe.models.tensors import State
+
+Precision = Literal["auto", "float32"]
+
+# Crops in one pass: enough to fill the device, little enough to bound memory (2 MB a crop and pass on the CPU).
+BATCH = {"cpu": 32, "cuda": 256}
+
+
+class NetworkEmbedder:
+    """An Embedder. Raw output ► unit length ► minus the model's mean embedding ► unit length.
+
+    The mean is one of unit-length embeddings, hence the normalisation before it is subtracted. A model without a mean
+    gives raw output of unit length.
+
+    Attributes:
+        input_size: side of the crops, in pixels.
+        dimension: numbers of an embedding.
+        alignment: `box`.
+        architecture: of its weights.
+    """
+
+    alignment = "box"
+    architecture: ClassVar[str]
+
+    def __init__(
+        self,
+        network: Callable[[Tensor], Tensor],
+        input_size: int,
+        dimension: int,
+        mean: np.ndarray | None,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        mirror: bool,
+    ) -> None:
+        """Say how crops are embedded.
+
+        Args:
+            network: from images (B, 3, S, S), RGB, 0 to 255, channels last in memory, to raw outputs (B, D).
+            input_size: S.
+            dimension: D.
+            mean: (D,) float32, or None.
+            device: where the network lies.
+            dtype: of its images.
+            mirror: embed each crop and its mirror image, and add their raw outputs.
+        """
+        self.input_size, self.dimension = input_size, dimension
+        self._network, self._device, self._dtype, self._mirror = network, device, dtype, mirror
+        self._mean = None if mean is None else torch.from_numpy(mean.copy()).to(device)
+
+    @staticmethod
+    def network_of(weights: State) -> Any:
+        """Return the network of some weights, as the constructor of the embedder's class takes it."""
+        raise NotImplementedError
+
+    @classmethod
+    def load(
+        cls,
+        model: str,
+        device: str | None = None,
+        *,
+        mirror: bool = False,
+        centre: bool = True,
+        precision: Precision = "auto",
+    ) -> Self:
+        """Return an embedder with the weights of a model in the cache.
+
+        Args:
+            model: a name in `facepipe models list`.
+            device: `cpu` or `cuda`; None: `cuda` where there is one.
+            mirror: embed each crop and its mirror image, and add their raw outputs.
+            centre: subtract the model's mean embedding, where it has one.
+            precision: `auto` takes shorter numbers where the device has them.
+
+        Raises:
+            WeightsError: the weights are missing or corrupt.
+            WrongUsageError: there is no such model, or it is of another architecture.
+        """
+        if device is None:
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        network: Any = cls.network_of(load_weights(model, cls.architecture))
+        mean: Any = mean_embedding(model) if centre else None
+        options: dict[str, Any] = {"device": device, "mirror": mirror, "precision": precision}
+        return cls(network, mean, **options)
+
+    def embed(self, crops: np.ndarray) -> np.ndarray:
+        """Return the embeddings, (N, D) float32, each of unit length, in the crops' order; (0, D) for none.
+
+        Args:
+            crops: (N, S, S, 3) uint8 RGB.
+
+        Raises:
+            FacepipeError: a vector is not finite or has no direction, so the weights can't be right.
+            ValueError: the crops have another shape or type.
+        """
+        size = self.input_size
+        if crops.dtype != np.uint8 or crops.shape[1:] != (size, size, 3):
+            raise ValueError(f"crops must be (N, {size}, {size}, 3) uint8, not {crops.shape} {crops.dtype}")
+        embeddings = np.empty((len(crops), self.dimension), np.float32)
+        with torch.inference_mode():
+            for start, images in self._batches(crops):
+                raw = self._network(images).float()  # (B, D)
+                if self._mirror:
+                    raw += self._network(images.flip(3)).float()
+                embeddings[start : start + len(raw)] = self._finish(raw).cpu().numpy()
+        return embeddings
+
+    def _batches(self, crops: np.ndarray) -> Iterator[tuple[int, Tensor]]:
+        """Yield (index of the first crop, (B, 3, S, S) on the device, channels last in memory)."""
+        size = BATCH.get(self._device.type, BATCH["cpu"])
+        for start in range(0, len(crops), size):
+            # A copy, since crops may be a read-only view of Arrow's memory, which torch refuses to vouch for.
+            pixels = torch.from_numpy(crops[start : start + size].copy())  # (B, S, S, 3)
+            yield start, pixels.to(self._device).permute(0, 3, 1, 2).to(self._dtype)  # keeps the channels last
+
+    def _finish(self, raw: Tensor) -> Tensor:
+        """Return raw outputs (B, D) centred and of unit length."""
+        lengths = raw.norm(dim=1)  # (B,)
+        if not bool(((lengths > 0) & lengths.isfinite()).all()):
+            raise FacepipeError(
+                "the embedding network gave a vector that is zero or not finite: check its weights with "
+                "`facepipe models verify`"
+            )
+        vectors = F.normalize(raw, dim=1)
+        # A mean is shorter than 1, so that no unit vector can vanish by the subtraction.
+        return vectors if self._mean is None else F.normalize(vectors - self._mean, dim=1)
