@@ -65,7 +65,7 @@ def pull(names: tuple[str, ...], as_json: bool, **_settings: Any) -> None:
 def import_model(
     file: Path, name: str | None, licence: str | None, mean: Path | None, as_json: bool, **_settings: Any
 ) -> None:
-    """Take weights from FILE: facenet-pytorch's release file, or safetensors of a known architecture."""
+    """Take weights from FILE: facenet-pytorch's release file, MatConvNet's vgg_face.mat, or known safetensors."""
     from facepipe.models.importing import import_weights
 
     imported = import_weights(file, name, licence=licence, mean=mean)

@@ -9,6 +9,7 @@ import safetensors
 import safetensors.torch
 
 from facepipe.errors import WeightsError, WrongUsageError
+from facepipe.models import vgg_network
 from facepipe.models.architectures import ARCHITECTURES, check_shapes, expected_shapes
 from facepipe.models.cache import Record, locked, publish, publish_record, weights_path
 from facepipe.models.conversion import StateDict, facenet_from_facenet_pytorch
@@ -17,6 +18,7 @@ from facepipe.models.inception_resnet_v1 import DIMENSION
 from facepipe.models.mean import read_mean
 from facepipe.models.pickles import load_pickle
 from facepipe.models.registry import MODELS, ModelEntry
+from facepipe.models.vgg_conversion import flatten_fully_connected, looks_like_matlab, vgg_from_matconvnet
 
 UNKNOWN_LICENCE = "unknown: given by whoever imported it"
 
@@ -43,10 +45,11 @@ def import_weights(
 
     Args:
         path: a state dict of Inception-ResNet-v1 in facenet-pytorch's layout, pickled by torch, such as the release
-            file `20180402-114759-vggface2.pt`; or safetensors of any architecture in this project's own layout.
+            file `20180402-114759-vggface2.pt`; safetensors of any architecture in this project's own layout, which for
+            VGG-Face is the published one; or MatConvNet's `vgg_face.mat`.
         name: what the model is called from now on; None: the registry's name for that file, or one made of its stem.
         licence: of the weights; None: the registry's.
-        mean: safetensors with one tensor `mean`, (512,) float32, which is subtracted from unit-length embeddings.
+        mean: safetensors with one tensor `mean`, (D,) float32, which is subtracted from unit-length embeddings.
 
     Raises:
         WeightsError: the file can't be read or is of no known architecture (the first tensor that differs is named).
@@ -67,8 +70,10 @@ def import_weights(
     architecture, state = _read_state(data, path.name)
     _check_entry(entry, architecture, path.name)
     mean_vector = None if mean is None else read_mean(mean)
-    if mean_vector is not None and (architecture != FACENET or mean_vector.shape != (DIMENSION,)):
-        raise WrongUsageError(f"the mean embedding {mean} doesn't fit {path.name}: that takes {DIMENSION} numbers")
+    dimension = _dimension_of(architecture, state)
+    if mean_vector is not None and len(mean_vector) != dimension:
+        fitting = f"that takes {dimension} numbers" if dimension else f"a model of {architecture} takes none"
+        raise WrongUsageError(f"the mean embedding {mean} doesn't fit {path.name}: {fitting}")
     converted = safetensors.torch.save(state)
     record = Record(
         name=name,
@@ -88,16 +93,27 @@ def import_weights(
 
 def _read_state(data: bytes, source: str) -> tuple[str, StateDict]:
     """Return (architecture, state dict) of a file's bytes, recognised by what is in them rather than by its name."""
+    if looks_like_matlab(data):
+        published = vgg_from_matconvnet(data, source)
+        check_shapes(published, vgg_network.ARCHITECTURE, source)
+        return vgg_network.ARCHITECTURE, published
     if not _looks_like_safetensors(data):
         return FACENET, facenet_from_facenet_pytorch(load_pickle(data, source))
     try:
-        state: StateDict = safetensors.torch.load(data)
+        state: StateDict = flatten_fully_connected(safetensors.torch.load(data))
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(f"{source} is no readable safetensors file: {error}") from error
     # Name the difference from the architecture that the file shares most with.
     architecture = max(ARCHITECTURES, key=lambda name: len(expected_shapes(name, state).keys() & state.keys()))
     check_shapes(state, architecture, source)
     return architecture, state
+
+
+def _dimension_of(architecture: str, state: StateDict) -> int:
+    """Return how many numbers a model's embeddings have; 0 of a model that embeds nothing."""
+    if architecture == FACENET:
+        return DIMENSION
+    return vgg_network.VGG.shaped_like(state).dimension if architecture == vgg_network.ARCHITECTURE else 0
 
 
 def _looks_like_safetensors(data: bytes) -> bool:
