@@ -49,7 +49,7 @@ class IdentityTask:
     rows: Ints
     judged_rows: Ints
     batch_faces: int = 64
-    patience: int = 5
+    patience: int = 6
 
     @cached_property
     def _people(self) -> tuple[Ints, Ints]:

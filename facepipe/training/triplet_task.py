@@ -60,7 +60,7 @@ class TripletTask:
     margin: float = MARGIN
     mining: str = "semi-hard"
     kept: Kept | None = None
-    patience: int = 3
+    patience: int = 6
 
     def network(self) -> nn.Module:
         """Return the network as it is before the first step."""

@@ -93,9 +93,15 @@ class MakeNetwork:
 
     def __call__(self) -> EmbeddingNetwork:
         """Return it."""
-        trunk = InceptionResNetV1(self.width) if self.init is None else InceptionResNetV1.shaped_like(self.init)
         if self.init is not None:
+            trunk = InceptionResNetV1.shaped_like(self.init)
             trunk.load_state_dict(self.init)
+            return EmbeddingNetwork(trunk, self.mean)
+        trunk = InceptionResNetV1(self.width)
+        for module in trunk.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):  # as He et al. have it: else signals die in so deep a network
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(torch.as_tensor(module.bias))
         return EmbeddingNetwork(trunk, self.mean)
 
 

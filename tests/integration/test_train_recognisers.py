@@ -1,0 +1,150 @@
+"""Recognisers are trained as a user trains them: a folder a person, a training that goes on, a model that groups."""
+
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import safetensors.torch
+
+from facepipe.models.cache import weights_path
+from tests.program import facepipe
+
+SMALL_VGG = ("--configuration", "A", "--width", "0.0625", "--size", "64", "--projection", "16", "--engine", "local")
+
+
+@pytest.fixture
+def home(weights: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own, with the weights that are there already."""
+    folder = tmp_path / "home" / "weights"
+    folder.mkdir(parents=True)
+    for name in weights:
+        (folder / f"{name}.safetensors").symlink_to(weights_path(name))
+    monkeypatch.setenv("FACEPIPE_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="module")
+def people(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve people with two photos each, two with one, and a file that is no photo."""
+    folder = tmp_path_factory.mktemp("people")
+    known = sorted((data / "lfw-train" / "images").iterdir())
+    several = [person for person in known if len(list(person.glob("*.jpg"))) > 1][:12]
+    single = [person for person in known if len(list(person.glob("*.jpg"))) == 1][:2]
+    for person in [*several, *single]:
+        (folder / person.name).mkdir()
+        for photo in sorted(person.glob("*.jpg"))[:2]:
+            shutil.copy(photo, folder / person.name)
+    (folder / several[0].name / "broken.jpg").write_bytes(b"no photo")
+    return folder
+
+
+def test_vggface_learns_in_two_stages_and_then_groups_photos(
+    people: Path, data: Path, home: Path, tmp_path: Path
+) -> None:
+    train = (
+        "train",
+        "vggface",
+        "--images",
+        people,
+        *SMALL_VGG,
+        "--effort",
+        "0.01",
+        "--out",
+        tmp_path / "out",
+        "--json",
+    )
+    done = facepipe(*train)
+    assert done.code == 0, done.err
+    assert (done.json["people"], done.json["faces"]) == (14, 26)
+    assert "left out photos that can't be read: 1" in done.err
+    assert "vggface, classifier: " in done.err
+    assert "vggface, projection: " in done.err
+    weights = Path(done.json["weights"])
+    before = weights.stat().st_mtime_ns
+    assert facepipe(*train).code == 0
+    assert weights.stat().st_mtime_ns == before  # what is finished is not done again
+    state = safetensors.torch.load_file(weights)
+    assert state["projection.weight"].shape == (16, 256)
+    assert "fc8.weight" not in state
+    rows = pq.read_table(tmp_path / "out" / "projection" / "progress.parquet").to_pylist()
+    assert {"loss", "active", "positive", "negative", "gradient", "auc"} <= rows[-1].keys()
+    name = "test-vggface"
+    imported = facepipe("models", "import", weights, "--name", name)
+    assert imported.code == 0, imported.err
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for photo in sorted((data / "album").glob("*.jpg"))[:3]:
+        shutil.copy(photo, photos)
+    library = tmp_path / "library"
+    chosen = ("--embedder", "vggface", "--set", f"embed.model={name}")
+    ran = facepipe("run", photos, "--library", library, "--engine", "local", *chosen, "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["faces"] >= 3
+    assert facepipe("check", "--library", library).code == 0
+    other = facepipe("search", next(photos.iterdir()), "--library", library)
+    assert other.code == 2
+    assert f"--embedder vggface --set embed.model={name}" in other.err
+
+
+def test_facenet_is_adapted_and_brings_its_mean_along(people: Path, home: Path, tmp_path: Path) -> None:
+    train = (
+        "train",
+        "facenet",
+        "--images",
+        people,
+        "--engine",
+        "local",
+        "--people",
+        "4",
+        "--faces",
+        "2",
+        "--others",
+        "2",
+    )
+    worn = ("--grey", "--shrink", "40", "--jpeg", "30")
+    done = facepipe(*train, *worn, "--effort", "0.003", "--out", tmp_path / "out", "--json")
+    assert done.code == 0, done.err
+    assert "worn_auc" in done.err
+    state = safetensors.torch.load_file(done.json["weights"])
+    assert state["stem.conv_1a.weight"].shape == (32, 3, 3, 3)
+    imported = facepipe(
+        "models", "import", done.json["weights"], "--name", "test-adapted", "--mean", done.json["mean"], "--json"
+    )
+    assert imported.json["mean"]
+    scratch = facepipe(
+        *train, "--init", "none", "--width", "0.125", "--effort", "0.001", "--out", tmp_path / "new", "--json"
+    )
+    assert scratch.code == 0, scratch.err
+    assert scratch.json["mean"] is None
+    assert safetensors.torch.load_file(scratch.json["weights"])["stem.conv_1a.weight"].shape == (4, 3, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--margin", "0"), "'--margin': 0.0 is not in the range x>0"),
+        (("--faces", "1"), "'--faces': 1 is not in the range x>=2"),
+        (("--width", "0.3"), "--width must be a multiple of 1/8"),
+        (("--init", "mtcnn"), "'mtcnn' is of the architecture mtcnn, not inception_resnet_v1"),
+        (("--init", "nosuch"), "there is no model 'nosuch'"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(
+    people: Path, mtcnn_weights: str, tmp_path: Path, options: tuple[str, ...], says: str
+) -> None:
+    refused = facepipe("train", "facenet", "--images", people, "--engine", "local", "--out", tmp_path / "out", *options)
+    assert refused.code == 2
+    assert says in refused.err
+    assert "Traceback" not in refused.err
+
+
+def test_too_few_people_are_named(data: Path, mtcnn_weights: str, tmp_path: Path) -> None:
+    for person in sorted((data / "lfw-train" / "images").iterdir())[:2]:
+        shutil.copytree(person, tmp_path / "two" / person.name)
+    refused = facepipe("train", "vggface", "--images", tmp_path / "two", *SMALL_VGG, "--out", tmp_path / "out")
+    assert refused.code == 1
+    assert "people have more than one face: training needs at least 4 such people" in refused.err
+    (tmp_path / "empty").mkdir()
+    refused = facepipe("train", "vggface", "--images", tmp_path / "empty", *SMALL_VGG, "--out", tmp_path / "none")
+    assert "holds no photos: it should hold a folder a person" in refused.err
