@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from facepipe.config import DetectConfig
+from facepipe.config import DETECTORS, DetectConfig
 from facepipe.detectors.detector import Detector
 from facepipe.imaging.boxes import iou
 from facepipe.imaging.decode import decode_photo
@@ -17,7 +17,7 @@ from facepipe.stages.detect_faces import load_detector
 from facepipe.training.labels import read_boxes
 from tests.program import facepipe
 
-SHIPPED: Sequence[ModelEntry] = [entry for entry in MODELS.values() if entry.ships]
+SHIPPED: Sequence[ModelEntry] = [entry for entry in MODELS.values() if entry.ships and entry.architecture in DETECTORS]
 WITHOUT_LANDMARKS = [entry.name for entry in SHIPPED if entry.architecture != "mtcnn"]
 
 

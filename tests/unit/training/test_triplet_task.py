@@ -14,15 +14,16 @@ from torch.nn import functional as F
 
 from facepipe.errors import TrainingError
 from facepipe.training.batches import as_input
-from facepipe.training.face_crops import WIDE_SIZE, CropVariation, Wear
+from facepipe.training.face_crops import CropVariation, Wear
 from facepipe.training.face_samples import FaceSamples
 from facepipe.training.judging import embed
 from facepipe.training.loop import Plan, Progress, fit
 from facepipe.training.people import PeopleSampler
 from facepipe.training.samples import SampleWriter
 from facepipe.training.triplet_task import Kept, TripletTask
+from tests.drawn_people import PEOPLE, draw_people
 
-PEOPLE, FACES, SIZE = 40, 4, 24
+SIZE = 24
 
 
 class SmallNetwork(nn.Module):
@@ -43,31 +44,9 @@ class Constant(SmallNetwork):
         return F.normalize(1e-4 * super().forward(crops) + 1, dim=1)
 
 
-def draw_person(rng: np.random.Generator, traits: np.ndarray) -> np.ndarray:
-    """A person is where two blobs lie and what colours they have; light and noise differ from face to face."""
-    rows, columns = np.mgrid[0:WIDE_SIZE, 0:WIDE_SIZE] / WIDE_SIZE
-    image = np.full((WIDE_SIZE, WIDE_SIZE, 3), 110.0)
-    for x, y, *colour in traits.reshape(2, 5):
-        near = np.exp(-((columns - 0.3 - 0.4 * x) ** 2 + (rows - 0.3 - 0.4 * y) ** 2) / 0.01)
-        image += near[:, :, None] * (np.array(colour) - 0.5) * 200
-    image = image * rng.uniform(0.5, 1.5) + rng.uniform(-50, 50, 3) + rng.normal(0, 8, image.shape)
-    return np.clip(image, 0, 255).astype(np.uint8)
-
-
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> FaceSamples:
-    rng = np.random.default_rng(5)
-    writer = SampleWriter(tmp_path_factory.mktemp("drawn") / "faces")
-    for person in range(PEOPLE):
-        traits = rng.random(10)
-        writer.append(
-            {
-                "wide": np.stack([draw_person(rng, traits) for _ in range(FACES)]),
-                "aspect": np.full(FACES, 0.8, np.float32),
-                "person": np.full(FACES, person),
-            }
-        )
-    return FaceSamples(writer.finish(), SIZE, (0.15, 0.11), CropVariation(mirror=0))
+    return draw_people(tmp_path_factory.mktemp("drawn"), SIZE)
 
 
 def make_task(faces: FaceSamples, network: Callable[[], nn.Module] = SmallNetwork, **settings: Any) -> TripletTask:
