@@ -174,7 +174,8 @@ _ENTRIES = (
         name="vggface",
         architecture="vgg",
         summary="face embeddings, 256 numbers, by VGG-Face's way on a small scale; trained by this project",
-        licence="weights: Apache-2.0, as facepipe; trained on photos of LFW, which are for non-commercial research only",
+        licence="weights: Apache-2.0, as facepipe; trained on photos of LFW, which are for non-commercial research "
+        "only",
         preprocessing="detector's box with a margin, stretched to 64 x 64 px, RGB, less the mean colour",
         sha256="c3925347614e7d519af785f60f819dc9ba1168f80b98a2272052957665858880",
         ships=True,
