@@ -31,8 +31,8 @@ from facepipe.training.sources import hash_seed
 from facepipe.training.triplet_task import Kept, TripletTask
 from facepipe.training.triplets import MARGIN
 
-STEPS = {"adapted": 400, "scratch": 2000}
-LEARNING_RATE = {"adapted": 3e-5, "scratch": 1e-3}
+STEPS = {"adapted": 600, "scratch": 2000}
+LEARNING_RATE = {"adapted": 1e-4, "scratch": 1e-3}
 KEPT_WEIGHT = 2.0
 ADAPTED_SHARE = 0.5  # of the adapted weights in the average
 _AT_ONCE = 256
