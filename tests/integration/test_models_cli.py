@@ -64,6 +64,7 @@ def test_list(tmp_path: Path) -> None:
         "hog",
         "ddfd",
         "faceness",
+        "vggface",
         "facenet-vggface2",
         "mine",
     ]

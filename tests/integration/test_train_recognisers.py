@@ -87,6 +87,7 @@ def test_vggface_learns_in_two_stages_and_then_groups_photos(
     assert f"--embedder vggface --set embed.model={name}" in other.err
 
 
+@pytest.mark.long
 def test_facenet_is_adapted_and_brings_its_mean_along(people: Path, home: Path, tmp_path: Path) -> None:
     train = (
         "train",

@@ -64,6 +64,7 @@ def test_what_is_stored_is_loaded() -> None:
         "hog",
         "ddfd",
         "faceness",
+        "vggface",
         "facenet-vggface2",
         "mine",
     ]
