@@ -36,6 +36,17 @@ def parse_max_failed(ctx: click.Context, param: click.Parameter, value: str) -> 
     return MaxFailed(number, percent)
 
 
+def with_options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return what adds options to a command, which `--help` shows in this order."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
 def library_option(command: Command) -> Command:
     """Add `--library`."""
     return click.option(

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from facepipe.cli.options import FILE, FOLDER, NEW_FILE, computing_options, detector_option, print_json
+from facepipe.cli.options import FILE, FOLDER, NEW_FILE, computing_options, detector_option, print_json, with_options
 from facepipe.cli.training_options import open_fit, pace_options, weights_of
 from facepipe.errors import WrongUsageError
 
@@ -16,43 +16,40 @@ Command = Callable[..., Any]
 
 def training_options(command: Command) -> Command:
     """Add what every detector's training takes."""
-    for option in reversed(
-        [
-            click.option(
-                "--images",
-                required=True,
-                multiple=True,
-                type=FOLDER,
-                metavar="DIR",
-                help="Photos; may be repeated, each with its --boxes.",
-            ),
-            click.option(
-                "--boxes",
-                required=True,
-                multiple=True,
-                type=FILE,
-                metavar="CSV",
-                help="Where faces are: columns image, x0, y0, x1, y1; perhaps face, ignore.",
-            ),
-            click.option(
-                "--landmarks",
-                multiple=True,
-                type=click.Path(path_type=Path),
-                metavar="CSV",
-                help="Columns image, face, point, x, y: 5 points a face, or 68. Once for each --images, - for none.",
-            ),
-            click.option(
-                "--turn",
-                type=click.FloatRange(0, 180),
-                default=None,
-                metavar="DEGREES",
-                help="Photos are turned by up to this, either way.",
-            ),
-            click.option("--worsen", type=click.FloatRange(0, 1), help="How often a degradation is laid on a photo."),
-        ]
-    ):
-        command = option(command)
-    return pace_options(computing_options(command))
+    add = with_options(
+        click.option(
+            "--images",
+            required=True,
+            multiple=True,
+            type=FOLDER,
+            metavar="DIR",
+            help="Photos; may be repeated, each with its --boxes.",
+        ),
+        click.option(
+            "--boxes",
+            required=True,
+            multiple=True,
+            type=FILE,
+            metavar="CSV",
+            help="Where faces are: columns image, x0, y0, x1, y1; perhaps face, ignore.",
+        ),
+        click.option(
+            "--landmarks",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            metavar="CSV",
+            help="Columns image, face, point, x, y: 5 points a face, or 68. Once for each --images, - for none.",
+        ),
+        click.option(
+            "--turn",
+            type=click.FloatRange(0, 180),
+            default=None,
+            metavar="DEGREES",
+            help="Photos are turned by up to this, either way.",
+        ),
+        click.option("--worsen", type=click.FloatRange(0, 1), help="How often a degradation is laid on a photo."),
+    )
+    return add(pace_options(computing_options(command)))
 
 
 @click.command()

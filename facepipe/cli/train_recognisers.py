@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from facepipe.cli.options import FOLDER, computing_options, print_json
+from facepipe.cli.options import FOLDER, computing_options, print_json, with_options
 from facepipe.cli.training_options import open_fit, pace_options, weights_of
 from facepipe.errors import WrongUsageError
 
@@ -16,69 +16,63 @@ Command = Callable[..., Any]
 
 def recogniser_options(command: Command) -> Command:
     """Add what every recogniser's training takes."""
-    for option in reversed(
-        [
-            click.option(
-                "--images",
-                required=True,
-                multiple=True,
-                type=FOLDER,
-                metavar="DIR",
-                help="Photos, a folder a person; may be repeated.",
-            ),
-            click.option("--grey", is_flag=True, help="Worn photos have lost their colours."),
-            click.option(
-                "--shrink",
-                type=click.FloatRange(8, 1000),
-                metavar="PIXELS",
-                help="Worn photos are so small that a face is about so high.",
-            ),
-            click.option(
-                "--jpeg", type=click.IntRange(1, 95), metavar="QUALITY", help="Worn photos are compressed about so."
-            ),
-            click.option(
-                "--worn",
-                type=click.FloatRange(0, 1),
-                default=0.75,
-                show_default=True,
-                help="Share of photos that are worn, where any of the three above is given.",
-            ),
-        ]
-    ):
-        command = option(command)
-    return pace_options(computing_options(command))
+    add = with_options(
+        click.option(
+            "--images",
+            required=True,
+            multiple=True,
+            type=FOLDER,
+            metavar="DIR",
+            help="Photos, a folder a person; may be repeated.",
+        ),
+        click.option("--grey", is_flag=True, help="Worn photos have lost their colours."),
+        click.option(
+            "--shrink",
+            type=click.FloatRange(8, 1000),
+            metavar="PIXELS",
+            help="Worn photos are so small that a face is about so high.",
+        ),
+        click.option(
+            "--jpeg", type=click.IntRange(1, 95), metavar="QUALITY", help="Worn photos are compressed about so."
+        ),
+        click.option(
+            "--worn",
+            type=click.FloatRange(0, 1),
+            default=0.75,
+            show_default=True,
+            help="Share of photos that are worn, where any of the three above is given.",
+        ),
+    )
+    return add(pace_options(computing_options(command)))
 
 
 def triplet_options(command: Command) -> Command:
     """Add what training by triplets takes."""
-    for option in reversed(
-        [
-            click.option(
-                "--mining",
-                type=click.Choice(["semi-hard", "hardest", "all"]),
-                default="semi-hard",
-                show_default=True,
-                help="Which triplets of a batch are learned from.",
-            ),
-            click.option(
-                "--margin",
-                type=click.FloatRange(min=0, min_open=True),
-                default=0.2,
-                show_default=True,
-                help="By which negatives shall be farther than positives (squared).",
-            ),
-            click.option("--people", type=click.IntRange(1), metavar="P", help="In a batch, each with several faces."),
-            click.option("--faces", type=click.IntRange(2), metavar="K", help="Of each of them."),
-            click.option(
-                "--others",
-                type=click.IntRange(0),
-                metavar="R",
-                help="Faces of other people in a batch.",
-            ),
-        ]
-    ):
-        command = option(command)
-    return command
+    add = with_options(
+        click.option(
+            "--mining",
+            type=click.Choice(["semi-hard", "hardest", "all"]),
+            default="semi-hard",
+            show_default=True,
+            help="Which triplets of a batch are learned from.",
+        ),
+        click.option(
+            "--margin",
+            type=click.FloatRange(min=0, min_open=True),
+            default=0.2,
+            show_default=True,
+            help="By which negatives shall be farther than positives (squared).",
+        ),
+        click.option("--people", type=click.IntRange(1), metavar="P", help="In a batch, each with several faces."),
+        click.option("--faces", type=click.IntRange(2), metavar="K", help="Of each of them."),
+        click.option(
+            "--others",
+            type=click.IntRange(0),
+            metavar="R",
+            help="Faces of other people in a batch.",
+        ),
+    )
+    return add(command)
 
 
 @click.command()

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from facepipe.cli.options import NEW_FOLDER
+from facepipe.cli.options import NEW_FOLDER, with_options
 from facepipe.errors import WrongUsageError
 
 Command = Callable[..., Any]
@@ -19,28 +19,25 @@ LINE_SECONDS = 10.0
 
 def pace_options(command: Command) -> Command:
     """Add what every training takes: where, for how long, how fast, on how many workers."""
-    for option in reversed(
-        [
-            click.option(
-                "--out",
-                type=NEW_FOLDER,
-                metavar="DIR",
-                help="For checkpoints, progress and weights; the same folder goes on.  [default: training-NAME]",
-            ),
-            click.option("--seed", default=0, show_default=True, help="Of all that is random."),
-            click.option(
-                "--effort",
-                type=click.FloatRange(min=0, min_open=True),
-                default=1.0,
-                show_default=True,
-                help="Factor on how long it learns.",
-            ),
-            click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="The greatest one."),
-            click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Of Ray Train."),
-        ]
-    ):
-        command = option(command)
-    return command
+    add = with_options(
+        click.option(
+            "--out",
+            type=NEW_FOLDER,
+            metavar="DIR",
+            help="For checkpoints, progress and weights; the same folder goes on.  [default: training-NAME]",
+        ),
+        click.option("--seed", default=0, show_default=True, help="Of all that is random."),
+        click.option(
+            "--effort",
+            type=click.FloatRange(min=0, min_open=True),
+            default=1.0,
+            show_default=True,
+            help="Factor on how long it learns.",
+        ),
+        click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="The greatest one."),
+        click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Of Ray Train."),
+    )
+    return add(command)
 
 
 def weights_of(name: str, architecture: str | None = None) -> Any:

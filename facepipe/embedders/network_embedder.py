@@ -1,6 +1,6 @@
 """What embedders by a network share: batches, the mirrored face, centring, unit length."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from facepipe.errors import FacepipeError
 from facepipe.models.cache import load_weights
 from facepipe.models.mean import mean_embedding
-from facepipe.models.tensors import State
 
 Precision = Literal["auto", "float32"]
 
@@ -30,41 +29,47 @@ class NetworkEmbedder:
         dimension: numbers of an embedding.
         alignment: `box`.
         architecture: of its weights.
+        network_class: of its network, which knows its size by its tensors (`shaped_like`).
     """
 
     alignment = "box"
     architecture: ClassVar[str]
+    network_class: ClassVar[type[Any]]
 
     def __init__(
         self,
-        network: Callable[[Tensor], Tensor],
-        input_size: int,
-        dimension: int,
-        mean: np.ndarray | None,
+        network: Any,
+        mean: np.ndarray | None = None,
         *,
-        device: torch.device,
-        dtype: torch.dtype,
-        mirror: bool,
+        device: str = "cpu",
+        mirror: bool = False,
+        precision: Precision = "auto",
     ) -> None:
-        """Say how crops are embedded.
+        """Move a network to its device.
 
         Args:
-            network: from images (B, 3, S, S), RGB, 0 to 255, channels last in memory, to raw outputs (B, D).
-            input_size: S.
-            dimension: D.
+            network: a `network_class` with its weights loaded.
             mean: (D,) float32, or None.
-            device: where the network lies.
-            dtype: of its images.
+            device: `cpu`, or `cuda` (with an index, if need be).
             mirror: embed each crop and its mirror image, and add their raw outputs.
+            precision: `auto` takes shorter numbers where the device has them: half precision on CUDA.
         """
-        self.input_size, self.dimension = input_size, dimension
-        self._network, self._device, self._dtype, self._mirror = network, device, dtype, mirror
-        self._mean = None if mean is None else torch.from_numpy(mean.copy()).to(device)
+        self._device = torch.device(device)
+        exact = precision == "float32"
+        self._dtype = torch.float16 if self._device.type == "cuda" and not exact else torch.float32
+        self.input_size, self.dimension = network.input_size, network.dimension
+        self._network = self._place(network, exact=exact)
+        self._mean = None if mean is None else torch.from_numpy(mean.copy()).to(self._device)
+        self._mirror = mirror
 
-    @staticmethod
-    def network_of(weights: State) -> Any:
-        """Return the network of some weights, as the constructor of the embedder's class takes it."""
-        raise NotImplementedError
+    def _place(self, network: Any, *, exact: bool) -> Any:
+        """Return the network on its device, in the type of its images."""
+        return network.eval().to(self._device, self._dtype).to(memory_format=torch.channels_last)
+
+    def _raw(self, images: Tensor) -> Tensor:
+        """Return raw outputs (B, D) of images (B, 3, S, S), RGB, 0 to 255, channels last in memory."""
+        outputs: Tensor = self._network(images)
+        return outputs.float()
 
     @classmethod
     def load(
@@ -91,10 +96,11 @@ class NetworkEmbedder:
         """
         if device is None:
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        network: Any = cls.network_of(load_weights(model, cls.architecture))
-        mean: Any = mean_embedding(model) if centre else None
-        options: dict[str, Any] = {"device": device, "mirror": mirror, "precision": precision}
-        return cls(network, mean, **options)
+        weights = load_weights(model, cls.architecture)
+        network = cls.network_class.shaped_like(weights)
+        network.load_state_dict(weights)
+        mean = mean_embedding(model) if centre else None
+        return cls(network, mean, device=device, mirror=mirror, precision=precision)
 
     def embed(self, crops: np.ndarray) -> np.ndarray:
         """Return the embeddings, (N, D) float32, each of unit length, in the crops' order; (0, D) for none.
@@ -112,9 +118,9 @@ class NetworkEmbedder:
         embeddings = np.empty((len(crops), self.dimension), np.float32)
         with torch.inference_mode():
             for start, images in self._batches(crops):
-                raw = self._network(images).float()  # (B, D)
+                raw = self._raw(images)  # (B, D)
                 if self._mirror:
-                    raw += self._network(images.flip(3)).float()
+                    raw += self._raw(images.flip(3))
                 embeddings[start : start + len(raw)] = self._finish(raw).cpu().numpy()
         return embeddings
 

@@ -36,24 +36,28 @@ def _shapes_of(networks: Callable[[], Mapping[str, nn.Module]]) -> Callable[[Sta
     return shapes
 
 
-def _ddfd_shapes(state: State) -> Shapes:
-    """Return the shapes of DDFD's network in the size that the state's tensors tell, or in its usual one."""
-    with torch.device("meta"):
+def _shapes_like(
+    shaped_like: Callable[[State], nn.Module], usual: Callable[[], nn.Module]
+) -> Callable[[State], Shapes]:
+    """Return what gives the shapes of a network that comes in several sizes.
+
+    Args:
+        shaped_like: makes the network of the size that a state's tensors tell; a WeightsError where they tell none.
+        usual: makes the one of its usual size, for then.
+    """
+
+    def network_of(state: State) -> nn.Module:
         try:
-            network = DDFDNetwork.shaped_like(state)
+            return shaped_like(state)
         except WeightsError:
-            network = DDFDNetwork()
-        return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+            return usual()
+
+    return lambda state: _shapes_of(lambda: {"": network_of(state)})(state)
 
 
 def _faceness_shapes(state: State) -> Shapes:
     """Return the shapes of faceness's tensors; a part's network may know any number of attributes."""
     return {**_shapes_of(lambda: faceness_networks(state))(state), **TENSOR_SHAPES}
-
-
-def _facenet_shapes(state: State) -> Shapes:
-    """Return the shapes of FaceNet's network in the width that the state's tensors tell, or in its usual one."""
-    return _shapes_of(lambda: {"": InceptionResNetV1.shaped_like(state)})(state)
 
 
 def _hog_shapes(state: State) -> Shapes:
@@ -71,23 +75,13 @@ def _hog_shapes(state: State) -> Shapes:
     }
 
 
-def _vgg_shapes(state: State) -> Shapes:
-    """Return the shapes of VGG's tensors in the size that the state's tensors tell, or in the published one."""
-    with torch.device("meta"):
-        try:
-            network = VGG.shaped_like(state)
-        except WeightsError:
-            network = VGG(people=2622)
-        return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-
-
 # Each as a function from a state dict, by which those that come in several sizes know theirs, to its tensors' shapes.
 ARCHITECTURES: dict[str, Callable[[State], Shapes]] = {
-    "inception_resnet_v1": _facenet_shapes,
-    "ddfd": _ddfd_shapes,
+    "inception_resnet_v1": _shapes_like(InceptionResNetV1.shaped_like, InceptionResNetV1),
+    "ddfd": _shapes_like(DDFDNetwork.shaped_like, DDFDNetwork),
     "faceness": _faceness_shapes,
     "hog": _hog_shapes,
-    "vgg": _vgg_shapes,
+    "vgg": _shapes_like(VGG.shaped_like, lambda: VGG(people=2622)),
     "mtcnn": _shapes_of(lambda: {"pnet.": PNet(), "rnet.": RNet(), "onet.": ONet()}),
 }
 

@@ -128,19 +128,15 @@ def load_weights(name: str, architecture: str | None = None) -> "dict[str, torch
     """
     import safetensors.torch  # here, since torch takes seconds to import, and listing models needs none of it
 
-    record = find_record(name)
-    if record is None and name not in MODELS:
-        raise WrongUsageError(f"there is no model {name!r}: `facepipe models list` shows those that there are")
-    if record is not None and architecture not in (None, record.architecture):
+    record = _known_record(name)
+    if architecture not in (None, record.architecture):
         raise WrongUsageError(f"the model {name!r} is of the architecture {record.architecture}, not {architecture}")
     try:
-        data = weights_path(name).read_bytes() if record is not None else None
-    except FileNotFoundError:
-        data = None
+        data = weights_path(name).read_bytes()
+    except FileNotFoundError as error:
+        raise _absent(name) from error
     except OSError as error:
         raise WeightsError(f"the weights of {name!r} can't be read ({error}): {_remedy(name)}") from error
-    if record is None or data is None:
-        raise WeightsError(f"the weights of {name!r} are not on this machine: {_remedy(name)}")
     if hashlib.sha256(data).hexdigest() != record.sha256:
         raise WeightsError(f"the weights of {name!r} are corrupt ({weights_path(name)}): {_remedy(name)}")
     return in_single_precision(safetensors.torch.load(data))
@@ -155,13 +151,12 @@ def tensor_shapes(name: str) -> dict[str, tuple[int, ...]]:
     """
     import safetensors
 
-    if find_record(name) is None and name not in MODELS:
-        raise WrongUsageError(f"there is no model {name!r}: `facepipe models list` shows those that there are")
+    _known_record(name)
     try:
         with safetensors.safe_open(weights_path(name), "np") as file:
             return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
-        raise WeightsError(f"the weights of {name!r} are not on this machine: {_remedy(name)}") from error
+        raise _absent(name) from error
     except (OSError, safetensors.SafetensorError) as error:
         raise WeightsError(f"the weights of {name!r} are corrupt ({weights_path(name)}): {_remedy(name)}") from error
 
@@ -169,6 +164,25 @@ def tensor_shapes(name: str) -> dict[str, tuple[int, ...]]:
 def in_single_precision(tensors: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
     """Return tensors with their floating numbers as float32: files hold half precision, networks compute with more."""
     return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+
+
+def _known_record(name: str) -> Record:
+    """Return what is stored of a model.
+
+    Raises:
+        WeightsError: it was never imported.
+        WrongUsageError: there is no model of that name.
+    """
+    record = find_record(name)
+    if record is not None:
+        return record
+    if name in MODELS:
+        raise _absent(name)
+    raise WrongUsageError(f"there is no model {name!r}: `facepipe models list` shows those that there are")
+
+
+def _absent(name: str) -> WeightsError:
+    return WeightsError(f"the weights of {name!r} are not on this machine: {_remedy(name)}")
 
 
 def _remedy(name: str) -> str:

@@ -177,7 +177,14 @@ class InceptionResNetV1(nn.Module):
 
     Args:
         width: factor on all channels but the 512 numbers, a multiple of 1/8.
+
+    Attributes:
+        input_size: side of the images it takes, in pixels.
+        dimension: of its embeddings.
     """
+
+    input_size = INPUT_SIZE
+    dimension = DIMENSION
 
     def __init__(self, width: float = 1.0) -> None:
         super().__init__()

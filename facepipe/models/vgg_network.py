@@ -24,7 +24,6 @@ LAYERS = {"A": (1, 1, 2, 2, 2), "B": (2, 2, 2, 2, 2), "D": (2, 2, 3, 3, 3)}  # c
 STRIDE = 32  # of the five poolings together
 # Mean of the training faces, RGB, 0 to 255, as published beside the weights.
 MEAN_COLOUR = (129.1863, 104.7624, 93.5940)
-GROW = (0.15, 0.11)  # share of a face's box added on each side: crops show what FaceNet's show
 DROPOUT = 0.5  # after fc6 and fc7 (section 4.4)
 
 

@@ -37,9 +37,9 @@ def crops_for(embed: EmbedConfig) -> Crops:
     """
     if embed.embedder == "facenet":
         return Crops(160, FACENET_GROW)
-    from facepipe.models.vgg_network import GROW, input_size_of
+    from facepipe.models.vgg_network import input_size_of
 
-    return Crops(input_size_of(tensor_shapes(embed.weights)), GROW)
+    return Crops(input_size_of(tensor_shapes(embed.weights)), FACENET_GROW)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from facepipe.embedders.network_embedder import NetworkEmbedder
 
 NOT_CENTRED = " (not centred)"
+EMBEDDER_OF = {"inception_resnet_v1": "facenet", "vgg": "vggface"}  # by the architecture of its weights
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def settings_of_embedder(name: str) -> str:
     """Return the options of the command line for the vectors of a name."""
     model = name.removesuffix(NOT_CENTRED)
     record = find_record(model)
-    embedder = "vggface" if record is not None and record.architecture == "vgg" else "facenet"
+    embedder = EMBEDDER_OF.get(record.architecture, "facenet") if record is not None else "facenet"
     centre = "true" if model == name else "false"
     return f"--embedder {embedder} --set embed.model={model} --set embed.centre={centre}"
 

@@ -52,28 +52,27 @@ class IdentityTask:
     patience: int = 6
 
     @cached_property
-    def _people(self) -> tuple[Ints, Ints]:
-        """Return the people's numbers, and which of them each of the rows shows."""
-        names, label = np.unique(self.faces.person[self.rows], return_inverse=True)
-        return names, label.astype(np.int64)
+    def _label(self) -> Ints:
+        """Return which of the people, counted from 0, each of the rows shows."""
+        _, label = np.unique(self.faces.person[self.rows], return_inverse=True)
+        return label.astype(np.int64)
 
     @cached_property
     def _chances(self) -> npt.NDArray[np.float64]:
         """Return how likely each of the rows is drawn: a person as often as the root of how many faces they have."""
-        _, label = self._people
-        chances = 1 / np.sqrt(np.bincount(label)[label])
+        chances = 1 / np.sqrt(np.bincount(self._label)[self._label])
         return np.asarray(chances / chances.sum(), np.float64)
 
     def network(self) -> nn.Module:
         """Return the network as it is before the first step."""
-        return self.make_network(len(self._people[0]))
+        return self.make_network(int(self._label.max()) + 1)
 
     def batch(self, rng: np.random.Generator, share: slice) -> Batch:
         """Return crops, and which of the people they show."""
         drawn = rng.choice(len(self.rows), self.batch_faces, p=self._chances)
         seeds = rng.integers(2**62, size=len(drawn))
         crops = self.faces.varied(self.rows[drawn[share]], seeds[share])
-        return {"crops": crops, "people": torch.from_numpy(self._people[1][drawn[share]])}
+        return {"crops": crops, "people": torch.from_numpy(self._label[drawn[share]])}
 
     def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """Return the cross entropy, and the share of faces that are taken for somebody else."""

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
+from facepipe.alignment.box_crop import FACENET_GROW
 from facepipe.models.tensors import part_of
-from facepipe.models.vgg_network import GROW, VGG, as_images
+from facepipe.models.vgg_network import VGG, as_images
 from facepipe.training.face_samples import FaceSamples
 from facepipe.training.identity_task import IdentityTask
 from facepipe.training.loop import Plan, State
@@ -149,7 +150,7 @@ def train_vggface(samples: Samples, folder: Path, options: VggFaceOptions, fit: 
     Raises:
         TrainingError: see `PeopleSampler`, `hold_out` and `TripletTask`.
     """
-    faces = FaceSamples(samples, options.input_size, GROW, options.variation)
+    faces = FaceSamples(samples, options.input_size, FACENET_GROW, options.variation)
     held_out = hold_out(faces.person, options.seed)
     rows = np.flatnonzero(~held_out)
     judged = most_faces_first(np.flatnonzero(held_out), faces.person)
