@@ -102,10 +102,10 @@ def train_recogniser(name: str, samples: Samples, folder: Path, options: Recogni
     recipe, _ = RECOGNISERS[name]
     weights, seconds = _train(folder, lambda: recipe(samples, folder, options, fit))
     faces = len(samples.arrays()["person"])
-    mean = getattr(options, "mean", None)
-    if mean is not None:
-        write_mean(folder / MEAN, mean)
-    return Trained(weights, faces, faces, seconds, None if mean is None else folder / MEAN)
+    if options.mean is None:
+        return Trained(weights, faces, faces, seconds)
+    write_mean(folder / MEAN, options.mean)
+    return Trained(weights, faces, faces, seconds, folder / MEAN)
 
 
 def _train(folder: Path, learn: Callable[[], State]) -> tuple[Path, float]:

@@ -106,6 +106,22 @@ def hold_out(person: Ints, seed: int) -> npt.NDArray[np.bool_]:
     return held
 
 
+def split(person: Ints, seed: int) -> tuple[Ints, Ints]:
+    """Return which faces are learned from, and which, of people held out (`hold_out`), judge what is learned.
+
+    The latter are in the order of how many of them are of the same person, most first.
+
+    Args:
+        person: (N,) who each face is.
+        seed: decides who is held out.
+
+    Raises:
+        TrainingError: too few people have several faces.
+    """
+    held_out = hold_out(person, seed)
+    return np.flatnonzero(~held_out), most_faces_first(np.flatnonzero(held_out), person)
+
+
 def faces_of_each(person: Ints) -> Ints:
     """Return for each face (N,) how many of them are of the same person."""
     _, inverse, counts = np.unique(person, return_inverse=True, return_counts=True)

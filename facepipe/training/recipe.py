@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from facepipe.training.face_crops import CropVariation
 from facepipe.training.labels import Labels
 from facepipe.training.loop import Plan, Progress, RaySettings, State, Task, fit
@@ -54,9 +56,11 @@ class RecogniserOptions(TrainingOptions):
 
     Attributes:
         variation: how crops of faces are varied.
+        mean: (D,) float32, the mean embedding that goes with the weights; None: none does.
     """
 
     variation: CropVariation = field(default_factory=CropVariation)
+    mean: np.ndarray | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

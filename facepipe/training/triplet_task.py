@@ -16,6 +16,7 @@ from facepipe.training.gathering import gather_rows
 from facepipe.training.judging import judge
 from facepipe.training.loop import Batch, Progress
 from facepipe.training.people import Ints, PeopleSampler
+from facepipe.training.recipe import RecogniserOptions
 from facepipe.training.samples import Samples
 from facepipe.training.triplets import MARGIN, MINING, has_triplets, mean_distances, squared_distances, triplet_losses
 
@@ -33,6 +34,25 @@ class Kept:
 
     samples: Samples
     weight: float
+
+
+@dataclass(frozen=True)
+class TripletOptions(RecogniserOptions):
+    """What can be chosen of every training by triplets.
+
+    Attributes:
+        margin: α.
+        mining: key of MINING.
+        people: in a batch, each with several faces.
+        faces: of each of them.
+        others: faces of other people in a batch.
+    """
+
+    margin: float = MARGIN
+    mining: str = "semi-hard"
+    people: int = 8
+    faces: int = 3
+    others: int = 8
 
 
 @dataclass(frozen=True)
@@ -61,6 +81,24 @@ class TripletTask:
     mining: str = "semi-hard"
     kept: Kept | None = None
     patience: int = 6
+
+    @classmethod
+    def of(
+        cls,
+        options: TripletOptions,
+        make_network: Callable[[], nn.Module],
+        faces: FaceSamples,
+        rows: Ints,
+        judged_rows: Ints,
+        kept: Kept | None = None,
+    ) -> "TripletTask":
+        """Return the task that options describe; for the others see above.
+
+        Raises:
+            TrainingError: there are no batches of triplets (`PeopleSampler`).
+        """
+        sampler = PeopleSampler(faces.person[rows], options.people, options.faces, options.others)
+        return cls(make_network, faces, rows, judged_rows, sampler, options.margin, options.mining, kept)
 
     def network(self) -> nn.Module:
         """Return the network as it is before the first step."""

@@ -24,12 +24,11 @@ from facepipe.training.batches import as_input
 from facepipe.training.face_samples import FaceSamples
 from facepipe.training.judging import embed
 from facepipe.training.loop import Plan, State
-from facepipe.training.people import PeopleSampler, hold_out, most_faces_first
-from facepipe.training.recipe import Fit, RecogniserOptions
+from facepipe.training.people import split
+from facepipe.training.recipe import Fit
 from facepipe.training.samples import Samples, SampleWriter
 from facepipe.training.sources import hash_seed
-from facepipe.training.triplet_task import Kept, TripletTask
-from facepipe.training.triplets import MARGIN
+from facepipe.training.triplet_task import Kept, TripletOptions, TripletTask
 
 STEPS = {"adapted": 600, "scratch": 2000}
 LEARNING_RATE = {"adapted": 1e-4, "scratch": 1e-3}
@@ -39,28 +38,16 @@ _AT_ONCE = 256
 
 
 @dataclass(frozen=True)
-class FaceNetOptions(RecogniserOptions):
+class FaceNetOptions(TripletOptions):
     """What can be chosen.
 
     Attributes:
-        init: weights to be adapted; None: from scratch.
-        mean: (512,) float32 of those weights; None: they have none.
+        init: weights to be adapted, whose mean embedding stays what it is; None: from scratch.
         width: of a network from scratch, a multiple of 1/8.
-        margin: α.
-        mining: key of `triplets.MINING`.
-        people: in a batch, each with several faces.
-        faces: of each of them.
-        others: faces of other people in a batch.
     """
 
     init: State | None = field(default=None, repr=False)
-    mean: np.ndarray | None = field(default=None, repr=False)
     width: float = 0.25
-    margin: float = MARGIN
-    mining: str = "semi-hard"
-    people: int = 8
-    faces: int = 3
-    others: int = 8
 
 
 class EmbeddingNetwork(nn.Module):
@@ -115,27 +102,16 @@ def train_facenet(samples: Samples, folder: Path, options: FaceNetOptions, fit: 
         fit: trains the network.
 
     Raises:
-        TrainingError: see `PeopleSampler`, `hold_out` and `TripletTask`.
+        TrainingError: see `people.PeopleSampler`, `people.split` and `TripletTask`.
     """
     faces = FaceSamples(samples, INPUT_SIZE, FACENET_GROW, options.variation)
-    held_out = hold_out(faces.person, options.seed)
-    rows = np.flatnonzero(~held_out)
-    sampler = PeopleSampler(faces.person[rows], options.people, options.faces, options.others)
+    rows, judged = split(faces.person, options.seed)
     make_network = MakeNetwork(options.init, options.mean, options.width)
     kind = "scratch" if options.init is None else "adapted"
     kept = None
     if options.init is not None:
         kept = Kept(_said_before(make_network(), faces, folder / "kept", fit), KEPT_WEIGHT)
-    task = TripletTask(
-        make_network,
-        faces,
-        rows,
-        most_faces_first(np.flatnonzero(held_out), faces.person),
-        sampler,
-        options.margin,
-        options.mining,
-        kept,
-    )
+    task = TripletTask.of(options, make_network, faces, rows, judged, kept)
     steps = options.steps_of(STEPS[kind])
     rate = options.learning_rate or LEARNING_RATE[kind]
     report = max(1, min(50, steps // 16))

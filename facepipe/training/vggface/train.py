@@ -10,7 +10,6 @@ paper takes some of those that violate the margin.
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor, nn
 
 from facepipe.alignment.box_crop import FACENET_GROW
@@ -19,12 +18,11 @@ from facepipe.models.vgg_network import VGG, as_images
 from facepipe.training.face_samples import FaceSamples
 from facepipe.training.identity_task import IdentityTask
 from facepipe.training.loop import Plan, State
-from facepipe.training.people import PeopleSampler, faces_of_each, hold_out, most_faces_first
-from facepipe.training.recipe import Fit, RecogniserOptions
+from facepipe.training.people import faces_of_each, split
+from facepipe.training.recipe import Fit
 from facepipe.training.samples import Samples
 from facepipe.training.sources import hash_seed
-from facepipe.training.triplet_task import TripletTask
-from facepipe.training.triplets import MARGIN
+from facepipe.training.triplet_task import TripletOptions, TripletTask
 
 CLASSIFIER, PROJECTION = "classifier", "projection"  # the two stages, and the folders of their checkpoints
 STEPS = {CLASSIFIER: 3000, PROJECTION: 400}
@@ -34,7 +32,7 @@ REPORTS = 30  # a stage
 
 
 @dataclass(frozen=True)
-class VggFaceOptions(RecogniserOptions):
+class VggFaceOptions(TripletOptions):
     """What can be chosen.
 
     Attributes:
@@ -44,11 +42,6 @@ class VggFaceOptions(RecogniserOptions):
         projection: numbers of an embedding; 0: the second stage is left out, and fc7's numbers are the embedding.
         least_faces: of a person whom the first stage tells apart; all others are negatives in the second.
         fine_tune: the second stage trains the whole network rather than the projection alone.
-        margin: α.
-        mining: key of `triplets.MINING`.
-        people: in a batch of the second stage, each with several faces.
-        faces: of each of them.
-        others: faces of other people in a batch.
     """
 
     configuration: str = "D"
@@ -57,8 +50,6 @@ class VggFaceOptions(RecogniserOptions):
     projection: int = 256
     least_faces: int = 2
     fine_tune: bool = False
-    margin: float = MARGIN
-    mining: str = "semi-hard"
     people: int = 24
     faces: int = 4
     others: int = 32
@@ -148,21 +139,17 @@ def train_vggface(samples: Samples, folder: Path, options: VggFaceOptions, fit: 
         fit: trains a network.
 
     Raises:
-        TrainingError: see `PeopleSampler`, `hold_out` and `TripletTask`.
+        TrainingError: see `people.PeopleSampler`, `people.split` and `TripletTask`.
     """
     faces = FaceSamples(samples, options.input_size, FACENET_GROW, options.variation)
-    held_out = hold_out(faces.person, options.seed)
-    rows = np.flatnonzero(~held_out)
-    judged = most_faces_first(np.flatnonzero(held_out), faces.person)
+    rows, judged = split(faces.person, options.seed)
     classified = rows[faces_of_each(faces.person[rows]) >= options.least_faces]
     classifier = IdentityTask(MakeClassifier(options), faces, classified, judged)
     learned = fit.network(classifier, _plan(CLASSIFIER, options), folder / CLASSIFIER, f"vggface, {CLASSIFIER}")
     trunk = {name: value for name, value in part_of(learned, "trunk.").items() if not name.startswith("fc8.")}
     if not options.projection:
         return trunk
-    sampler = PeopleSampler(faces.person[rows], options.people, options.faces, options.others)
-    network = MakeProjection(options, trunk)
-    triplets = TripletTask(network, faces, rows, judged, sampler, options.margin, options.mining)
+    triplets = TripletTask.of(options, MakeProjection(options, trunk), faces, rows, judged)
     learned = fit.network(triplets, _plan(PROJECTION, options), folder / PROJECTION, f"vggface, {PROJECTION}")
     return part_of(learned, "trunk.")
 
