@@ -21,7 +21,7 @@ def _split_numbers(value: object) -> object:
 
 
 DetectorName = Literal["mtcnn", "hog", "ddfd", "faceness"]
-EmbedderName = Literal["facenet", "vggface"]
+EmbedderName = Literal["facenet", "vggface", "deepface"]
 DETECTORS: tuple[str, ...] = get_args(DetectorName)
 EMBEDDERS: tuple[str, ...] = get_args(EmbedderName)
 OWN_WEIGHTS = {"facenet": "facenet-casia-webface"}  # of an embedder; of others the model that bears its name
@@ -69,6 +69,12 @@ class EmbedConfig(Section):
     model: str = Field("", description="its weights, by name in `facepipe models list`; empty: the embedder's own")
     centre: bool = Field(True, description="subtract the model's mean embedding, where it has one")
     mirror: bool = Field(False, description="average with the mirrored face: slower, a little more accurate")
+    alignment: Literal["", "box", "2d", "3d"] = Field(
+        "", description="how faces are aligned: by the box, in the plane, in space; empty: as its weights want it"
+    )
+    fiducials: Literal["detector", "dlib"] = Field(
+        "detector", description="what 2d and 3d go by: the detector's five points, or dlib's 68 (model dlib-68)"
+    )
     precision: Literal["auto", "float32"] = Field("auto", description="auto: shorter numbers where hardware has them")
 
     @property

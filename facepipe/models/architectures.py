@@ -7,6 +7,7 @@ from torch import nn
 
 from facepipe.errors import WeightsError
 from facepipe.models.ddfd_network import DDFDNetwork
+from facepipe.models.deepface_network import DeepFaceNetwork
 from facepipe.models.faceness_networks import TENSOR_SHAPES, faceness_networks
 from facepipe.models.inception_resnet_v1 import InceptionResNetV1
 from facepipe.models.mtcnn_networks import ONet, PNet, RNet
@@ -82,6 +83,7 @@ ARCHITECTURES: dict[str, Callable[[State], Shapes]] = {
     "faceness": _faceness_shapes,
     "hog": _hog_shapes,
     "vgg": _shapes_like(VGG.shaped_like, lambda: VGG(people=2622)),
+    "deepface": _shapes_like(DeepFaceNetwork.shaped_like, DeepFaceNetwork),
     "mtcnn": _shapes_of(lambda: {"pnet.": PNet(), "rnet.": RNet(), "onet.": ONet()}),
 }
 

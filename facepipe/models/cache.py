@@ -1,6 +1,7 @@
-"""The weights on this machine: one safetensors file a model, published atomically, verified at each load.
+"""The weights on this machine: one file a model, published atomically, verified at each load.
 
-Small ones ship with the package, in its own `weights`. Others: `HOME/weights/NAME.safetensors`; an imported model has
+Small ones ship with the package, in its own `weights`. Others: `HOME/weights/NAME.safetensors` (of a model that another
+library reads, the suffix that it has there); an imported model has
 `NAME.json` beside it, which says what it is (a pulled one is described by the registry). `NAME.lock` is held while a
 model is written.
 """
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import platformdirs
 
@@ -23,6 +24,7 @@ from facepipe.errors import WeightsError, WrongUsageError
 from facepipe.models.registry import MODELS
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 Status = Literal["ready", "absent", "corrupt"]
@@ -58,15 +60,16 @@ def home() -> Path:
 
 
 def weights_path(name: str) -> Path:
-    """Return where a model's safetensors file lies once it is there.
+    """Return where a model's file lies once it is there.
 
     Raises:
         WrongUsageError: the name is none for a model.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,99}", name):
         raise WrongUsageError(f"{name!r} can't name a model: use small letters, digits, '-' and '_'")
-    shipped = MODELS[name].shipped_file if name in MODELS else None
-    return shipped or home() / "weights" / f"{name}.safetensors"
+    entry = MODELS.get(name)
+    shipped = None if entry is None else entry.shipped_file
+    return shipped or home() / "weights" / f"{name}{'.safetensors' if entry is None else entry.suffix}"
 
 
 def known_names() -> list[str]:
@@ -131,15 +134,35 @@ def load_weights(name: str, architecture: str | None = None) -> "dict[str, torch
     record = _known_record(name)
     if architecture not in (None, record.architecture):
         raise WrongUsageError(f"the model {name!r} is of the architecture {record.architecture}, not {architecture}")
+    return in_single_precision(safetensors.torch.load(_read_verified(name, record.sha256)))
+
+
+def verified_file(name: str) -> Path:
+    """Return a model's file, for a library that reads it itself, after checking its SHA-256.
+
+    Raises:
+        WeightsError: see `load_weights`.
+        WrongUsageError: there is no model of that name.
+    """
+    _read_verified(name, _known_record(name).sha256)
+    return weights_path(name)
+
+
+def _read_verified(name: str, sha256: str) -> bytes:
+    """Return a model's file.
+
+    Raises:
+        WeightsError: it isn't there, or is another one.
+    """
     try:
         data = weights_path(name).read_bytes()
     except FileNotFoundError as error:
         raise _absent(name) from error
     except OSError as error:
         raise WeightsError(f"the weights of {name!r} can't be read ({error}): {_remedy(name)}") from error
-    if hashlib.sha256(data).hexdigest() != record.sha256:
+    if hashlib.sha256(data).hexdigest() != sha256:
         raise WeightsError(f"the weights of {name!r} are corrupt ({weights_path(name)}): {_remedy(name)}")
-    return in_single_precision(safetensors.torch.load(data))
+    return data
 
 
 def tensor_shapes(name: str) -> dict[str, tuple[int, ...]]:
@@ -149,12 +172,36 @@ def tensor_shapes(name: str) -> dict[str, tuple[int, ...]]:
         WeightsError: the weights are not on this machine, or can't be read.
         WrongUsageError: there is no model of that name.
     """
+    with _opened(name) as file:
+        return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+
+
+def read_tensor(name: str, key: str) -> "np.ndarray":
+    """Return one tensor of a model, without reading the others.
+
+    Raises:
+        WeightsError: the weights are not on this machine, can't be read, or have no such tensor.
+        WrongUsageError: there is no model of that name.
+    """
+    with _opened(name) as file:
+        tensor: np.ndarray = file.get_tensor(key)
+        return tensor
+
+
+@contextmanager
+def _opened(name: str) -> "Iterator[Any]":
+    """Yield a model's file, of which only the header has been read.
+
+    Raises:
+        WeightsError: see `tensor_shapes`.
+        WrongUsageError: likewise.
+    """
     import safetensors
 
     _known_record(name)
     try:
         with safetensors.safe_open(weights_path(name), "np") as file:
-            return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+            yield file
     except FileNotFoundError as error:
         raise _absent(name) from error
     except (OSError, safetensors.SafetensorError) as error:

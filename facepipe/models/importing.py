@@ -9,7 +9,7 @@ import safetensors
 import safetensors.torch
 
 from facepipe.errors import WeightsError, WrongUsageError
-from facepipe.models import vgg_network
+from facepipe.models import deepface_network, vgg_network
 from facepipe.models.architectures import ARCHITECTURES, check_shapes, expected_shapes
 from facepipe.models.cache import Record, locked, publish, publish_record, weights_path
 from facepipe.models.conversion import StateDict, facenet_from_facenet_pytorch
@@ -113,6 +113,8 @@ def _dimension_of(architecture: str, state: StateDict) -> int:
     """Return how many numbers a model's embeddings have; 0 of a model that embeds nothing."""
     if architecture == FACENET:
         return DIMENSION
+    if architecture == deepface_network.ARCHITECTURE:
+        return deepface_network.DeepFaceNetwork.shaped_like(state).dimension
     return vgg_network.VGG.shaped_like(state).dimension if architecture == vgg_network.ARCHITECTURE else 0
 
 

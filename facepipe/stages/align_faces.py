@@ -8,9 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from facepipe import schemas
-from facepipe.alignment.box_crop import FACENET_GROW, crop_faces, display_crop
+from facepipe.alignment.aligning import grow_of
+from facepipe.alignment.box_crop import crop_faces, display_crop
+from facepipe.alignment.similarity import Canvas
 from facepipe.config import EmbedConfig
-from facepipe.models.cache import tensor_shapes
+from facepipe.models.cache import read_tensor, tensor_shapes, verified_file
+from facepipe.models.face_shape import shipped_shape
 from facepipe.stage import Resources
 from facepipe.stages.pixels import photos_of
 from facepipe.stages.rows import arrays_of, with_columns
@@ -21,11 +24,15 @@ class Crops(NamedTuple):
 
     Attributes:
         size: of the crops, in pixels.
-        grow: share of the box's width and of its height added on each side.
+        grow: share of the face's width and of its height added on each side.
+        alignment: `box`, `2d` or `3d` (`alignment.aligning`).
+        fiducials: `detector` or `dlib`: whose points 2d and 3d go by.
     """
 
     size: int
     grow: tuple[float, float]
+    alignment: str = "box"
+    fiducials: str = "detector"
 
 
 def crops_for(embed: EmbedConfig) -> Crops:
@@ -35,11 +42,57 @@ def crops_for(embed: EmbedConfig) -> Crops:
         WeightsError: its weights, which tell, are missing.
         WrongUsageError: the model is unknown.
     """
-    if embed.embedder == "facenet":
-        return Crops(160, FACENET_GROW)
-    from facepipe.models.vgg_network import input_size_of
+    alignment = alignment_of(embed)
+    return Crops(_input_size(embed), grow_of(alignment), alignment, embed.fiducials)
 
-    return Crops(input_size_of(tensor_shapes(embed.weights)), FACENET_GROW)
+
+def alignment_of(embed: EmbedConfig) -> str:
+    """Return how faces are aligned, `box`, `2d` or `3d`: as the settings say, or else the weights.
+
+    Raises:
+        WeightsError: the weights are missing.
+        WrongUsageError: the model is unknown.
+    """
+    return embed.alignment or own_alignment(embed)
+
+
+def own_alignment(embed: EmbedConfig) -> str:
+    """Return how the weights want faces aligned: as those were that they learned from."""
+    if embed.embedder != "deepface":
+        return "box"
+    from facepipe.models.deepface_network import ALIGNMENTS
+
+    return ALIGNMENTS[int(read_tensor(embed.weights, "alignment").item())]
+
+
+def _input_size(embed: EmbedConfig) -> int:
+    if embed.embedder == "facenet":
+        return 160
+    if embed.embedder == "deepface":
+        from facepipe.models.deepface_network import input_size_of
+    else:
+        from facepipe.models.vgg_network import input_size_of
+    return input_size_of(tensor_shapes(embed.weights))
+
+
+Cut = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+
+def cutter(crops: Crops) -> Cut:
+    """Return what cuts faces out of a photo: (H, W, 3) uint8, boxes (N, 4), landmarks (N, 5, 2) ► (N, S, S, 3) uint8.
+
+    Raises:
+        WeightsError: what finds points is missing or corrupt.
+        WrongUsageError: dlib is not installed.
+    """
+    if crops.alignment == "box":
+        return lambda photo, boxes, _landmarks: crop_faces(photo, boxes, crops.size, crops.grow)
+    from facepipe.alignment.aligning import FaceAligner
+    from facepipe.alignment.fiducials import DetectorPoints, DlibPoints
+
+    finder = DlibPoints(verified_file("dlib-68")) if crops.fiducials == "dlib" else DetectorPoints(shipped_shape())
+    shape = shipped_shape() if crops.alignment == "3d" else None
+    return FaceAligner(Canvas(crops.size, crops.grow[0]), finder, shape).crop
 
 
 @dataclass(frozen=True)
@@ -59,14 +112,16 @@ class AlignFaces:
 
     def open(self) -> Callable[[pa.Table], pa.Table]:
         """Return the function for batches."""
-        cut = crops_for(self.crops) if isinstance(self.crops, EmbedConfig) else self.crops
+        cut = cutter(crops_for(self.crops) if isinstance(self.crops, EmbedConfig) else self.crops)
         return lambda table: self._align(table, cut)
 
-    def _align(self, table: pa.Table, cut: Crops) -> pa.Table:
+    def _align(self, table: pa.Table, cut: Cut) -> pa.Table:
         aligned: list[bytes] = []
         crops: list[list[bytes]] = []
-        for photo, boxes in zip(photos_of(table), arrays_of(table["boxes"], 4), strict=True):
-            boxes_in_pixels = boxes * np.float32(photo.scale)
-            aligned.append(crop_faces(photo.pixels, boxes_in_pixels, cut.size, cut.grow).tobytes())
+        faces = zip(photos_of(table), arrays_of(table["boxes"], 4), arrays_of(table["landmarks"], 10), strict=True)
+        for photo, boxes, landmarks in faces:
+            scale = np.float32(photo.scale)
+            boxes_in_pixels = boxes * scale
+            aligned.append(cut(photo.pixels, boxes_in_pixels, landmarks.reshape(-1, 5, 2) * scale).tobytes())
             crops.append([display_crop(photo.pixels, box) for box in boxes_in_pixels])
         return with_columns(table, self.writes, {"aligned": aligned, "crops": crops})

