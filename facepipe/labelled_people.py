@@ -43,7 +43,12 @@ class LabelledPeople:
     left_out: dict[str, int]
 
 
-def collect_photos(images: Sequence[Path], folder: Path, config: Config, engine: Engine) -> LabelledPeople:
+WIDE = Crops(WIDE_SIZE, WIDE_GROW)
+
+
+def collect_photos(
+    images: Sequence[Path], folder: Path, config: Config, engine: Engine, crops: Crops = WIDE
+) -> LabelledPeople:
     """Return the central face of each photo in a folder a person; what is in the training's folder is not done again.
 
     Photos that can't be read, or on which no face is found, are left out and counted.
@@ -53,9 +58,10 @@ def collect_photos(images: Sequence[Path], folder: Path, config: Config, engine:
         folder: of the training.
         config: settings.
         engine: carries the stages out; closed afterwards.
+        crops: WIDE, or such crops of faces that are aligned.
 
     Raises:
-        WrongUsageError: there are no photos, or none has a face.
+        WrongUsageError: there are no photos, or none has a face; dlib is wanted and isn't installed.
     """
     samples = Samples(folder / FACES)
     if not samples.exists():
@@ -66,7 +72,7 @@ def collect_photos(images: Sequence[Path], folder: Path, config: Config, engine:
                 ReadPhotos(config.decode),
                 DetectFaces(config.detect),
                 PickCentralFace(config.group.min_score),
-                AlignFaces(Crops(WIDE_SIZE, WIDE_GROW)),
+                AlignFaces(crops),
             ]
         ]
         failed: list[str] = []
@@ -86,7 +92,7 @@ def collect_photos(images: Sequence[Path], folder: Path, config: Config, engine:
         for start in range(0, len(rows), _ROWS):
             part = rows[start : start + _ROWS]
             wide = [np.frombuffer(found["aligned"][int(row)].as_buffer(), np.uint8) for row in part]
-            extent = boxes[part, 2:] - boxes[part, :2]
+            extent = boxes[part, 2:] - boxes[part, :2] if crops.alignment == "box" else np.ones((len(part), 2))
             writer.append(
                 {
                     "wide": np.stack(wide).reshape(-1, WIDE_SIZE, WIDE_SIZE, 3),

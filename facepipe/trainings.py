@@ -17,6 +17,7 @@ from facepipe.models.architectures import check_shapes
 from facepipe.models.cache import in_single_precision, publish
 from facepipe.models.mean import write_mean
 from facepipe.training.ddfd.train import DdfdOptions, train_ddfd
+from facepipe.training.deepface.train import DeepFaceOptions, train_deepface
 from facepipe.training.faceness.train import FacenessOptions, train_faceness
 from facepipe.training.facenet.train import FaceNetOptions, train_facenet
 from facepipe.training.hog.options import HogOptions
@@ -39,6 +40,7 @@ RecogniserRecipe = Callable[[Samples, Path, Any, Fit], State]
 RECOGNISERS: dict[str, tuple[RecogniserRecipe, type[RecogniserOptions]]] = {
     "facenet": (train_facenet, FaceNetOptions),
     "vggface": (train_vggface, VggFaceOptions),
+    "deepface": (train_deepface, DeepFaceOptions),
 }
 
 SETTINGS = "training.json"

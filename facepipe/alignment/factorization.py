@@ -60,7 +60,7 @@ def factorize(views: Floats) -> Factorized:
     shape = (np.sqrt(strengths[:3])[:, None] * right[:3]).T  # (K, 3)
     metric = _metric(motion)
     values, vectors = np.linalg.eigh(metric)
-    if values[0] <= 1e-9 * values[-1]:
+    if strengths[2] <= 1e-6 * strengths[0] or values[0] <= 1e-9 * values[-1]:
         raise FacepipeError(
             "the faces' points don't tell how deep a face is: more photos from several sides are needed"
         )

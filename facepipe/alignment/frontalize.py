@@ -44,6 +44,7 @@ class Frontalized(NamedTuple):
 
     Attributes:
         picture: (S, S, 3) uint8 RGB.
+        moved: likewise, before what is unseen was taken from the other half.
         camera: (2, 4) the affine camera that sees the generic shape as the face.
         sources: (V, 2) where the vertices lie in the aligned photo.
         targets: (V, 2) where they are drawn.
@@ -51,6 +52,7 @@ class Frontalized(NamedTuple):
     """
 
     picture: Photo
+    moved: Photo
     camera: Floats
     sources: Floats
     targets: Floats
@@ -126,12 +128,12 @@ class Frontalizer:
         targets[: len(own)] += own
         seen = self._seen(camera)
         numbers = self._triangle_of_each_pixel(targets)  # (S, S)
-        picture = self._draw(image, fiducials.to_mm, sources, targets, numbers)
+        moved = self._draw(image, fiducials.to_mm, sources, targets, numbers)
         weights = cv2.GaussianBlur(seen[numbers].astype(np.float32), (0, 0), BLEND * self.canvas.from_mm[0, 0])
         other = weights[:, ::-1]
         share = (weights + (1 - weights) * (1 - other))[..., None]  # of the pixel itself: all, where both are unseen
-        mixed = share * picture + (1 - share) * picture[:, ::-1]
-        return Frontalized(np.rint(mixed).astype(np.uint8), camera, sources, targets, seen)
+        mixed = share * moved + (1 - share) * moved[:, ::-1]
+        return Frontalized(np.rint(mixed).astype(np.uint8), moved, camera, sources, targets, seen)
 
     def _seen(self, camera: Floats) -> Floats:
         """Return how far each triangle is seen, (T,): by how much smaller the camera makes it.

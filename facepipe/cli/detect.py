@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from facepipe.cli.options import FILE, NEW_FILE, common_options, detector_option, print_json
-from facepipe.errors import WrongUsageError
 
 
 @click.command()
@@ -21,16 +20,12 @@ from facepipe.errors import WrongUsageError
 @common_options
 def detect(photo: Path, show: Path | None, config: Any, as_json: bool) -> None:
     """Find the faces on a photo, without a library: boxes and landmarks in pixels of the upright photo."""
-    from facepipe.detection_picture import draw_steps, look_at_photo
+    from facepipe.imaging.steps_picture import write_steps
+    from facepipe.one_photo import look_at_photo
 
     seen = look_at_photo(photo, config, with_steps=show is not None)
     if show is not None:
-        from PIL import Image
-
-        try:
-            Image.fromarray(draw_steps(seen.steps)).save(show)
-        except (OSError, ValueError) as error:
-            raise WrongUsageError(f"{show} can't be written: {error}") from error
+        write_steps(show, seen.steps)
     found = seen.detections
     landmarks = [None] * len(found) if found.landmarks is None else found.landmarks / seen.scale
     faces = [

@@ -23,6 +23,7 @@ COMMANDS = {
     "doctor": "facepipe.cli.doctor:doctor",
     "models": "facepipe.cli.models:models",
     "detect": "facepipe.cli.detect:detect",
+    "align": "facepipe.cli.align:align",
     "train": "facepipe.cli.train:train",
     "eval": "facepipe.cli.evaluate:evaluate",
     "bench": "facepipe.cli.bench:bench",

@@ -3,7 +3,7 @@
 import click
 
 from facepipe.cli.train_detectors import ddfd, faceness, hog, labels, mtcnn
-from facepipe.cli.train_recognisers import facenet, vggface
+from facepipe.cli.train_recognisers import deepface, facenet, vggface
 
 
 @click.group("train")
@@ -11,5 +11,5 @@ def train() -> None:
     """Train detectors and recognisers on your own labelled photos; one that is stopped goes on where it was."""
 
 
-for command in (mtcnn, ddfd, faceness, hog, facenet, vggface, labels):
+for command in (mtcnn, ddfd, faceness, hog, facenet, vggface, deepface, labels):
     train.add_command(command)

@@ -1,4 +1,4 @@
-"""`train facenet|vggface`: recognisers learn from photos of people whose names are known."""
+"""`train facenet|vggface|deepface`: recognisers learn from photos of people whose names are known."""
 
 import time
 from collections.abc import Callable
@@ -135,6 +135,38 @@ def vggface(configuration: str, width: float, size: int, projection: int, fine_t
     _train("vggface", options, **own, fine_tune=fine_tune, **_triplets(options))
 
 
+@click.command()
+@click.option(
+    "--width",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.375,
+    show_default=True,
+    help="Factor on all channels and features.",
+)
+@click.option(
+    "--size", type=int, default=88, show_default=True, metavar="PIXELS", help="Side of its crops, even, at least 72."
+)
+@click.option(
+    "--alignment",
+    type=click.Choice(["3d", "2d", "box"]),
+    default="3d",
+    show_default=True,
+    help="Faces are turned to the camera, aligned in the plane, or cut out as they are.",
+)
+@click.option(
+    "--fiducials",
+    type=click.Choice(["detector", "dlib"]),
+    default="detector",
+    show_default=True,
+    help="Points that they are aligned by: the detector's five, or dlib's 68.",
+)
+@recogniser_options
+def deepface(width: float, size: int, alignment: str, fiducials: str, **options: Any) -> None:
+    """DeepFace's locally connected network learns to classify people whose faces are turned to the camera."""
+    own = {"width": width, "input_size": size, "alignment": alignment, "fiducials": fiducials}
+    _train("deepface", options, **own)
+
+
 def _triplets(options: dict[str, Any]) -> dict[str, Any]:
     """Return what is asked for of triplets; where nothing is, the recipe decides."""
     names = ("mining", "margin", "people", "faces", "others")
@@ -142,7 +174,7 @@ def _triplets(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _train(name: str, options: dict[str, Any], **own: Any) -> None:
-    from facepipe.labelled_people import collect_photos
+    from facepipe.labelled_people import WIDE, collect_photos
     from facepipe.runtime.engine import create_engine
     from facepipe.training.face_crops import CropVariation, Wear
     from facepipe.trainings import RECOGNISERS, claim, train_recogniser
@@ -160,7 +192,8 @@ def _train(name: str, options: dict[str, Any], **own: Any) -> None:
     started = time.monotonic()
     claim(out, name, chosen, [str(folder.absolute()) for folder in options["images"]])
     engine = create_engine(options["engine"], options["address"])
-    people = collect_photos(options["images"], out, options["config"], engine)
+    crops = WIDE._replace(**{key: own[key] for key in ("alignment", "fiducials") if key in own})
+    people = collect_photos(options["images"], out, options["config"], engine, crops)
     for reason, count in people.left_out.items():
         click.echo(f"left out {reason}: {count:,}", err=True)
     with open_fit(options["engine"], options["address"], options["workers"]) as fit:

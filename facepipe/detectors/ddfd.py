@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from facepipe.detectors.box_clusters import Merged, Merging, nms_avg, nms_max
-from facepipe.detectors.detector import Detections, Step, last_step
+from facepipe.detectors.detector import Detections, last_step
 from facepipe.detectors.sliding_window import slide_window
 from facepipe.detectors.step_pictures import heat_picture
 from facepipe.imaging import boxes
 from facepipe.imaging.pyramid import Octaves, pyramid_scales
+from facepipe.imaging.steps_picture import Step
 from facepipe.models.ddfd_network import DDFDNetwork
 
 Image = NDArray[np.uint8]

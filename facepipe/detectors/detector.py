@@ -1,11 +1,13 @@
 """What a detector is and what it returns."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from facepipe.imaging.steps_picture import Step
 
 
 @dataclass(frozen=True)
@@ -26,23 +28,6 @@ class Detections:
     def __len__(self) -> int:
         """Return the number of faces."""
         return len(self.scores)
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of what a detector sees on a photo, to be drawn.
-
-    Attributes:
-        title: a line.
-        picture: (H, W, 3) uint8 RGB.
-        boxes: (N, 4) float32 `box_xyxy` in pixels of the picture.
-        points: (M, 2) float32 x, y in pixels of the picture.
-    """
-
-    title: str
-    picture: NDArray[np.uint8]
-    boxes: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 4), np.float32))
-    points: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 2), np.float32))
 
 
 class Detector(Protocol):

@@ -16,11 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facepipe.detectors.detector import Detections, Step, last_step
+from facepipe.detectors.detector import Detections, last_step
 from facepipe.detectors.faceness_score import Arrangement, faceness
 from facepipe.detectors.step_pictures import heat_picture
 from facepipe.imaging import boxes
 from facepipe.imaging.pyramid import Octaves, pyramid_scales
+from facepipe.imaging.steps_picture import Step
 from facepipe.models.faceness_networks import PARTS, FacenessClassifier, PartNet, attributes_of
 from facepipe.models.tensors import part_of
 

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from facepipe.detectors.candidates import Candidates, concatenate
-from facepipe.detectors.detector import Detections, Step, last_step
+from facepipe.detectors.detector import Detections, last_step
 from facepipe.detectors.sliding_window import slide_window
 from facepipe.imaging import boxes
 from facepipe.imaging.pyramid import Octaves, pyramid_scales
+from facepipe.imaging.steps_picture import Step
 from facepipe.models.cache import load_weights
 from facepipe.models.mtcnn_networks import ONet, PNet, RNet
 from facepipe.models.tensors import part_of

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from facepipe import schemas
-from facepipe.alignment.aligning import grow_of
+from facepipe.alignment.aligning import FaceAligner, grow_of
 from facepipe.alignment.box_crop import crop_faces, display_crop
+from facepipe.alignment.fiducials import DetectorPoints, DlibPoints, FindsFiducials
 from facepipe.alignment.similarity import Canvas
 from facepipe.config import EmbedConfig
 from facepipe.models.cache import read_tensor, tensor_shapes, verified_file
@@ -87,12 +88,18 @@ def cutter(crops: Crops) -> Cut:
     """
     if crops.alignment == "box":
         return lambda photo, boxes, _landmarks: crop_faces(photo, boxes, crops.size, crops.grow)
-    from facepipe.alignment.aligning import FaceAligner
-    from facepipe.alignment.fiducials import DetectorPoints, DlibPoints
-
-    finder = DlibPoints(verified_file("dlib-68")) if crops.fiducials == "dlib" else DetectorPoints(shipped_shape())
     shape = shipped_shape() if crops.alignment == "3d" else None
-    return FaceAligner(Canvas(crops.size, crops.grow[0]), finder, shape).crop
+    return FaceAligner(Canvas(crops.size, crops.grow[0]), load_finder(crops.fiducials), shape).crop
+
+
+def load_finder(fiducials: str) -> FindsFiducials:
+    """Return what finds the points of faces, `detector` or `dlib`.
+
+    Raises:
+        WeightsError: its weights are missing or corrupt.
+        WrongUsageError: dlib is not installed.
+    """
+    return DlibPoints(verified_file("dlib-68")) if fiducials == "dlib" else DetectorPoints(shipped_shape())
 
 
 @dataclass(frozen=True)

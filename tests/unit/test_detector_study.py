@@ -15,8 +15,9 @@ from facepipe.detector_study import (
     photos_per_second,
     threshold_at,
 )
-from facepipe.detectors.detector import Detections, Step, last_step
+from facepipe.detectors.detector import Detections, last_step
 from facepipe.evaluation.detection import PhotoDetections
+from facepipe.imaging.steps_picture import Step
 from facepipe.training.labels import Labels, read_labels
 from tests.drawn_faces import draw_photos
 

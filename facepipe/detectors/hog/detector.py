@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facepipe.detectors.detector import Detections, Step, last_step
+from facepipe.detectors.detector import Detections, last_step
 from facepipe.detectors.hog.descriptor import cell_histograms
 from facepipe.detectors.hog.levels import photo_levels
 from facepipe.detectors.hog.merging import merge_boxes
@@ -27,6 +27,7 @@ from facepipe.detectors.hog.search import find_windows, place_faces
 from facepipe.detectors.hog.word_tables import score_map
 from facepipe.detectors.step_pictures import heat_picture, strokes_picture, words_picture
 from facepipe.imaging import boxes
+from facepipe.imaging.steps_picture import Step
 
 Image = NDArray[np.uint8]
 
