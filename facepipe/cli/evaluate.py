@@ -15,7 +15,7 @@ from facepipe.cli.options import (
     model_options,
     print_json,
 )
-from facepipe.config import DETECTORS
+from facepipe.config import DETECTORS, EMBEDDERS
 from facepipe.errors import WrongUsageError
 
 images_option = click.option("--images", required=True, type=FOLDER, metavar="DIR")
@@ -127,6 +127,71 @@ def _peer_detectors() -> list[Any]:
     require("dlib")
     made: dict[str, Any] = {"dlib's HOG": DlibHog(), "Haar cascade": HaarCascade()}
     return [Contestant(name, dict.fromkeys(FOLDS, detector)) for name, detector in made.items()]
+
+
+@evaluate.command()
+@click.argument("name", type=click.Choice(EMBEDDERS))
+@images_option
+@click.option("--pairs", required=True, type=FILE, metavar="FILE")
+@click.option(
+    "--other-images",
+    multiple=True,
+    type=FOLDER,
+    metavar="DIR",
+    help="Photos of people in no pair, whom every training sees; may be repeated.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=NEW_FOLDER,
+    metavar="DIR",
+    help="For faces and trainings; what is finished there is not done again.",
+)
+@click.option("--fold", "folds", multiple=True, type=click.IntRange(1), help="Judge on this one (default: all).")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Trainings without the first fold, for the spread.",
+)
+@click.option("--effort", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True)
+@click.option(
+    "--share",
+    type=click.FloatRange(min=0, max=1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Of the people who are learned from, for a learning curve.",
+)
+@computing_options
+def recogniser(name: str, folds: tuple[int, ...], seeds: int, **options: Any) -> None:
+    """Train a recogniser without each fold's people and judge it on that fold's pairs, beside what it must beat.
+
+    Takes an hour or two a fold on two cores.
+    """
+    from facepipe.cli.recogniser_table import print_recogniser_table
+    from facepipe.cli.training_options import open_fit
+    from facepipe.recogniser_study.study import study_recogniser
+
+    with open_fit(options["engine"], options["address"], workers=1) as fit:
+        figures = study_recogniser(
+            name,
+            options["images"],
+            options["pairs"],
+            options["other_images"],
+            options["out"],
+            [fold - 1 for fold in folds],
+            range(seeds),
+            fit,
+            options["config"],
+            lambda: _engine(options),
+            effort=options["effort"],
+            share=options["share"],
+        )
+    if options["as_json"]:
+        print_json(figures)
+    else:
+        print_recogniser_table(figures)
 
 
 @evaluate.command()

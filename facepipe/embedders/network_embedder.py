@@ -1,6 +1,6 @@
 """What embedders by a network share: batches, the mirrored face, centring, unit length."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -94,12 +94,29 @@ class NetworkEmbedder:
             WeightsError: the weights are missing or corrupt.
             WrongUsageError: there is no such model, or it is of another architecture.
         """
+        weights = load_weights(model, cls.architecture)
+        mean = mean_embedding(model) if centre else None
+        return cls.of(weights, mean, device, mirror=mirror, precision=precision)
+
+    @classmethod
+    def of(
+        cls,
+        weights: Mapping[str, Tensor],
+        mean: np.ndarray | None = None,
+        device: str | None = None,
+        *,
+        mirror: bool = False,
+        precision: Precision = "auto",
+    ) -> Self:
+        """Return an embedder with given weights; for the others see `load`.
+
+        Raises:
+            WeightsError: the weights are of another network.
+        """
         if device is None:
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        weights = load_weights(model, cls.architecture)
         network = cls.network_class.shaped_like(weights)
         network.load_state_dict(weights)
-        mean = mean_embedding(model) if centre else None
         return cls(network, mean, device=device, mirror=mirror, precision=precision)
 
     def embed(self, crops: np.ndarray) -> np.ndarray:

@@ -14,6 +14,8 @@ from facepipe.errors import TrainingError
 
 Ints = npt.NDArray[np.int64]
 
+NOBODY = -1  # whose face is not learned from, nor judged by
+
 HELD_OUT_SHARE = 0.1  # of the people with several faces, and of the others
 LEAST_HELD_OUT = 2  # people with several faces: fewer make no pairs to judge by
 
@@ -84,13 +86,13 @@ def hold_out(person: Ints, seed: int) -> npt.NDArray[np.bool_]:
     People with several faces and people with one are drawn apart; of the former at least LEAST_HELD_OUT.
 
     Args:
-        person: (N,) who each face is.
+        person: (N,) who each face is, or NOBODY.
         seed: decides who.
 
     Raises:
         TrainingError: too few people have several faces.
     """
-    names, counts = np.unique(person, return_counts=True)
+    names, counts = np.unique(person[person != NOBODY], return_counts=True)
     several, single = names[counts > 1], names[counts == 1]
     if len(several) < 2 * LEAST_HELD_OUT:
         raise TrainingError(
@@ -112,14 +114,14 @@ def split(person: Ints, seed: int) -> tuple[Ints, Ints]:
     The latter are in the order of how many of them are of the same person, most first.
 
     Args:
-        person: (N,) who each face is.
+        person: (N,) who each face is, or NOBODY.
         seed: decides who is held out.
 
     Raises:
         TrainingError: too few people have several faces.
     """
     held_out = hold_out(person, seed)
-    return np.flatnonzero(~held_out), most_faces_first(np.flatnonzero(held_out), person)
+    return np.flatnonzero(~held_out & (person != NOBODY)), most_faces_first(np.flatnonzero(held_out), person)
 
 
 def faces_of_each(person: Ints) -> Ints:

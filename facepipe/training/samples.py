@@ -70,3 +70,27 @@ class Samples:
             else np.empty((0, *shape), dtype)
             for name, (dtype, shape) in table["arrays"].items()
         }
+
+
+def with_array(samples: Samples, folder: Path, name: str, values: npt.NDArray[Any]) -> Samples:
+    """Return samples in a new folder that share all arrays with others but one.
+
+    Args:
+        samples: whose arrays are shared: they must stay where they are.
+        folder: that shall hold them; if it is there already, it is left as it is.
+        name: of the array that is another.
+        values: (N, …) of its type and shape.
+    """
+    derived = Samples(folder)
+    if derived.exists():
+        return derived
+    folder.mkdir(parents=True, exist_ok=True)
+    for other in samples.arrays():
+        target = folder / other
+        target.unlink(missing_ok=True)
+        if other == name:
+            target.write_bytes(np.ascontiguousarray(values).tobytes())
+        else:
+            target.symlink_to((samples.folder / other).absolute())
+    shutil.copyfile(samples.folder / _TABLE, folder / _TABLE)
+    return derived

@@ -60,7 +60,7 @@ class EmbeddingNetwork(nn.Module):
 
     def __init__(self, trunk: InceptionResNetV1, mean: np.ndarray | None) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.trunk: InceptionResNetV1 = trunk
         centre = np.zeros(trunk.bottleneck.out_features, np.float32) if mean is None else mean
         self.register_buffer("mean", torch.from_numpy(centre.copy()), persistent=False)
 

@@ -24,7 +24,8 @@ from facepipe.training.samples import Samples
 from facepipe.training.sources import hash_seed
 from facepipe.training.triplet_task import TripletOptions, TripletTask
 
-CLASSIFIER, PROJECTION = "classifier", "projection"  # the two stages, and the folders of their checkpoints
+# The two stages, what there is without the first one, and the folders of their checkpoints.
+CLASSIFIER, PROJECTION, TRIPLETS = "classifier", "projection", "triplets"
 STEPS = {CLASSIFIER: 3000, PROJECTION: 400}
 LEARNING_RATE = {CLASSIFIER: 1e-3, PROJECTION: 1e-3}
 FINE_TUNING_RATE = 1e-4
@@ -42,6 +43,7 @@ class VggFaceOptions(TripletOptions):
         projection: numbers of an embedding; 0: the second stage is left out, and fc7's numbers are the embedding.
         least_faces: of a person whom the first stage tells apart; all others are negatives in the second.
         fine_tune: the second stage trains the whole network rather than the projection alone.
+        triplets_alone: there is no first stage: triplets teach the whole network from the beginning, for as long.
     """
 
     configuration: str = "D"
@@ -50,6 +52,7 @@ class VggFaceOptions(TripletOptions):
     projection: int = 256
     least_faces: int = 2
     fine_tune: bool = False
+    triplets_alone: bool = False
     people: int = 24
     faces: int = 4
     others: int = 32
@@ -125,20 +128,30 @@ def train_vggface(samples: Samples, folder: Path, options: VggFaceOptions, fit: 
     """
     faces = FaceSamples(samples, options.input_size, FACENET_GROW, options.variation)
     rows, judged = split(faces.person, options.seed)
+    if options.triplets_alone:
+        triplets = TripletTask.of(options, MakeProjection(options, None), faces, rows, judged)
+        steps = STEPS[CLASSIFIER] * IdentityTask.batch_faces // triplets.sampler.rows  # as many faces as a classifier
+        plan = _plan(options.steps_of(steps), options.learning_rate or LEARNING_RATE[CLASSIFIER], options.seed, 0)
+        return part_of(fit.network(triplets, plan, folder / TRIPLETS, f"vggface, {TRIPLETS}"), "trunk.")
     classified = rows[faces_of_each(faces.person[rows]) >= options.least_faces]
     classifier = IdentityTask(MakeClassifier(options), faces, classified, judged)
-    learned = fit.network(classifier, _plan(CLASSIFIER, options), folder / CLASSIFIER, f"vggface, {CLASSIFIER}")
-    trunk = {name: value for name, value in part_of(learned, "trunk.").items() if not name.startswith("fc8.")}
+    plan = _plan(
+        options.steps_of(STEPS[CLASSIFIER]), options.learning_rate or LEARNING_RATE[CLASSIFIER], options.seed, 0
+    )
+    trunk = trunk_of(fit.network(classifier, plan, folder / CLASSIFIER, f"vggface, {CLASSIFIER}"))
     if not options.projection:
         return trunk
     triplets = TripletTask.of(options, MakeProjection(options, trunk), faces, rows, judged)
-    learned = fit.network(triplets, _plan(PROJECTION, options), folder / PROJECTION, f"vggface, {PROJECTION}")
-    return part_of(learned, "trunk.")
+    usual = FINE_TUNING_RATE if options.fine_tune else LEARNING_RATE[PROJECTION]
+    plan = _plan(options.steps_of(STEPS[PROJECTION]), options.learning_rate or usual, options.seed, 1)
+    return part_of(fit.network(triplets, plan, folder / PROJECTION, f"vggface, {PROJECTION}"), "trunk.")
 
 
-def _plan(stage: str, options: VggFaceOptions) -> Plan:
-    usual = FINE_TUNING_RATE if stage == PROJECTION and options.fine_tune else LEARNING_RATE[stage]
-    steps = options.steps_of(STEPS[stage])
+def trunk_of(classifier: State) -> State:
+    """Return the weights of VGG without its classifier, of what the first stage has learned."""
+    return {name: value for name, value in part_of(classifier, "trunk.").items() if not name.startswith("fc8.")}
+
+
+def _plan(steps: int, rate: float, seed: int, stage: int) -> Plan:
     report = max(1, steps // REPORTS)
-    seed = hash_seed(options.seed, int(stage == PROJECTION))
-    return Plan(steps, options.learning_rate or usual, seed=seed, report_steps=report, checkpoint_steps=3 * report)
+    return Plan(steps, rate, seed=hash_seed(seed, stage), report_steps=report, checkpoint_steps=3 * report)

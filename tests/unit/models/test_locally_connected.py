@@ -1,4 +1,4 @@
-"""Locally connected layers against a loop over places, their gradient against differences, and how much faster they are."""
+"""Locally connected layers against a loop over places, their gradient against differences, and their speed."""
 
 import time
 

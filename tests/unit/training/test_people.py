@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facepipe.errors import TrainingError
-from facepipe.training.people import PeopleSampler, hold_out
+from facepipe.training.people import NOBODY, PeopleSampler, hold_out, split
 
 
 def make_people(several: int, single: int, seed: int = 0) -> np.ndarray:
@@ -63,3 +63,11 @@ def test_too_few_people_are_refused() -> None:
     assert len(set(make_people(4, 0)[hold_out(make_people(4, 0), 0)].tolist())) == 2
     with pytest.raises(TrainingError, match="3 of 13 people have more than one face: training needs at least 4"):
         hold_out(make_people(3, 10), 0)
+
+
+def test_nobody_is_neither_learned_from_nor_held_out() -> None:
+    person = make_people(60, 40)
+    person[:30] = NOBODY
+    learned, judged = split(person, seed=1)
+    assert len(learned) + len(judged) == len(person) - 30
+    assert (person[np.concatenate([learned, judged])] != NOBODY).all()

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from facepipe.training.batches import MixedBatches, as_input
-from facepipe.training.samples import Samples, SampleWriter
+from facepipe.training.samples import Samples, SampleWriter, with_array
 
 
 def rows(first: int, count: int) -> dict[str, np.ndarray]:
@@ -37,6 +37,16 @@ def test_rows_of_other_kinds_are_refused(tmp_path: Path) -> None:
     writer.append(rows(0, 5))
     with pytest.raises(ValueError, match="don't follow"):
         writer.append({"kind": np.zeros(3, np.int16), "place": np.zeros((3, 2))})
+
+
+def test_samples_share_all_arrays_but_one(tmp_path: Path) -> None:
+    writer = SampleWriter(tmp_path / "all")
+    writer.append({"crop": np.arange(12, dtype=np.uint8).reshape(3, 4), "person": np.array([4, 5, 6])})
+    derived = with_array(writer.finish(), tmp_path / "some", "person", np.array([4, -1, 6]))
+    assert derived.arrays()["person"].tolist() == [4, -1, 6]
+    assert derived.arrays()["crop"].tolist() == np.arange(12).reshape(3, 4).tolist()
+    assert Samples(tmp_path / "all").arrays()["person"].tolist() == [4, 5, 6]
+    assert with_array(Samples(tmp_path / "all"), tmp_path / "some", "person", np.zeros(3)).arrays()["person"][0] == 4
 
 
 def test_batches_hold_so_many_of_each_kind_and_shares_make_up_the_whole(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Recognisers side by side, on people whom they have never seen."""

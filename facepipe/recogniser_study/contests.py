@@ -1,0 +1,143 @@
+"""Who is compared with whom: of each recogniser the ways of learning that its paper compares, and what it must beat."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import nn
+
+from facepipe.alignment.aligning import grow_of
+from facepipe.embedders.deepface import DeepFace
+from facepipe.embedders.facenet import FaceNet
+from facepipe.embedders.vggface import VGGFace
+from facepipe.evaluation.eigenfaces import SIZE, Eigenfaces
+from facepipe.models.cache import load_weights
+from facepipe.models.deepface_network import DeepFaceNetwork
+from facepipe.models.inception_resnet_v1 import INPUT_SIZE
+from facepipe.models.mean import mean_embedding
+from facepipe.models.vgg_network import VGG
+from facepipe.recogniser_study.course import Course, Entry
+from facepipe.stages.align_faces import Crops
+from facepipe.training.deepface.train import DeepFaceOptions
+from facepipe.training.face_crops import CropVariation, Wear
+from facepipe.training.face_samples import FaceSamples
+from facepipe.training.facenet.train import FaceNetOptions, MakeNetwork
+from facepipe.training.loop import FINISHED, State
+from facepipe.training.people import NOBODY
+from facepipe.training.vggface.train import CLASSIFIER, VggFaceOptions, trunk_of
+from facepipe.trainings import WEIGHTS, read_weights
+
+GIVEN = "facenet-casia-webface"
+WORN = Wear(grey=True, height=40, quality=30)
+EIGENFACES = "eigenfaces"
+
+
+class Contest(NamedTuple):
+    """A recogniser's contest.
+
+    Attributes:
+        entries: yields what is judged on a fold, for a seed.
+        alignments: of the faces that it takes.
+        compared: pairs of rows: by how much the first is more accurate than the second.
+    """
+
+    entries: Callable[[Course, int, int], Iterator[Entry]]
+    alignments: tuple[str, ...]
+    compared: tuple[tuple[str, str], ...]
+
+
+def eigenfaces(course: Course, fold: int, _seed: int = 0) -> Entry:
+    """Return the baseline, fitted to the same faces."""
+    faces = FaceSamples(course.samples(fold, "box"), SIZE, (0.0, 0.0), CropVariation())
+    learned = faces.plain(np.flatnonzero(faces.person != NOBODY)).numpy()
+    return Entry(EIGENFACES, Eigenfaces.of(learned), Crops(SIZE, (0.0, 0.0)))
+
+
+def _facenet(course: Course, fold: int, seed: int) -> Iterator[Entry]:
+    """Yield the given weights and those adapted to worn photos, both on worn photos, too; and some from scratch."""
+    crops = Crops(INPUT_SIZE, grow_of("box"))
+    given, mean = load_weights(GIVEN, FaceNet.architecture), mean_embedding(GIVEN)
+    options = FaceNetOptions(seed=seed, init=given, mean=mean, variation=CropVariation(wear=WORN))
+    adapted = course.train("facenet", "adapted", options, fold)
+    for name, state, training in (("given", given, None), ("adapted", read_weights(adapted / WEIGHTS), adapted)):
+        embedder = FaceNet.of(state, mean)
+        yield Entry(name, embedder, crops, training=training)
+        yield Entry(f"{name}, worn", embedder, crops, WORN, training)
+    scratch = FaceNetOptions(seed=seed)
+    untrained = _seeded(MakeNetwork(None, None, scratch.width), seed)
+    yield Entry("untrained", FaceNet.of(untrained.trunk.state_dict()), crops)
+    training = course.train("facenet", "scratch", scratch, fold)
+    yield Entry("from scratch", FaceNet.of(read_weights(training / WEIGHTS)), crops, training=training)
+
+
+def _vggface(course: Course, fold: int, seed: int) -> Iterator[Entry]:
+    """Yield both stages, and triplets alone for as long."""
+    options = VggFaceOptions(seed=seed, configuration="A")
+    crops = Crops(options.input_size, grow_of("box"))
+    network = _seeded(lambda: VGG(options.configuration, options.width, options.input_size), seed)
+    yield Entry("untrained", VGGFace.of(network.state_dict()), crops)
+    training = course.train("vggface", "staged", options, fold)
+    classifier = training / CLASSIFIER
+    yield Entry("first stage", VGGFace.of(trunk_of(_read(classifier / FINISHED))), crops, training=classifier)
+    yield Entry("second stage", VGGFace.of(read_weights(training / WEIGHTS)), crops, training=training)
+    alone = course.train("vggface", "triplets", VggFaceOptions(seed=seed, configuration="A", triplets_alone=True), fold)
+    yield Entry("triplets alone", VGGFace.of(read_weights(alone / WEIGHTS)), crops, training=alone)
+
+
+def _deepface(course: Course, fold: int, seed: int) -> Iterator[Entry]:
+    """Yield the network on faces aligned in space, in the plane, and not at all."""
+    size = DeepFaceOptions().input_size
+    network = _seeded(lambda: DeepFaceNetwork(DeepFaceOptions().width, size), seed)
+    yield Entry("untrained", DeepFace.of(network.state_dict()), Crops(size, grow_of("3d"), "3d", "dlib"))
+    for alignment in ("3d", "2d", "box"):
+        options = DeepFaceOptions(seed=seed, alignment=alignment, fiducials="dlib")
+        training = course.train("deepface", alignment, options, fold, alignment)
+        crops = Crops(size, grow_of(alignment), alignment, "dlib")
+        yield Entry(alignment, DeepFace.of(read_weights(training / WEIGHTS)), crops, training=training)
+
+
+CONTESTS: Mapping[str, Contest] = {
+    "facenet": Contest(
+        _facenet,
+        ("box",),
+        (
+            ("adapted, worn", "given, worn"),
+            ("adapted", "given"),
+            ("from scratch", "untrained"),
+            ("from scratch", EIGENFACES),
+        ),
+    ),
+    "vggface": Contest(
+        _vggface,
+        ("box",),
+        (
+            ("second stage", "first stage"),
+            ("second stage", "triplets alone"),
+            ("second stage", "untrained"),
+            ("second stage", EIGENFACES),
+        ),
+    ),
+    "deepface": Contest(
+        _deepface,
+        ("box", "2d", "3d"),
+        (("3d", "2d"), ("3d", "box"), ("2d", "box"), ("3d", "untrained"), ("3d", EIGENFACES)),
+    ),
+}
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def _seeded(make: Callable[[], Network], seed: int) -> Network:
+    """Return a network with weights of a seed, leaving the random numbers of others alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make()
+
+
+def _read(file: Path) -> State:
+    state: State = safetensors.torch.load_file(file)
+    return state

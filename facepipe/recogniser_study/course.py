@@ -1,0 +1,115 @@
+"""What recognisers learn from and are judged by, without a fold's people: LFW's View 2, a training a fold.
+
+A network learns from other people's photos and from the other folds' people; a fold's own people, and those in no pair,
+it never sees.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facepipe.evaluation.lfw import Pairs
+from facepipe.labelled_people import LabelledPeople
+from facepipe.recogniser_study.judged_faces import JudgedFaces
+from facepipe.stages.align_faces import Crops
+from facepipe.training.face_crops import Wear
+from facepipe.training.people import NOBODY
+from facepipe.training.recipe import Fit, RecogniserOptions
+from facepipe.training.samples import Samples, with_array
+from facepipe.trainings import claim, train_recogniser
+
+UNWORN = Wear()
+
+
+class Embeds(Protocol):
+    """What turns crops into vectors: an embedder, or eigenfaces."""
+
+    def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return (N, D) float32 of unit length of (N, S, S, 3) uint8 RGB."""
+
+
+class Entry(NamedTuple):
+    """Something that is judged on a fold.
+
+    Attributes:
+        name: of the row.
+        embedder: see there.
+        crops: that it wants.
+        wear: of the photos.
+        training: folder of its training; None: there was none.
+    """
+
+    name: str
+    embedder: Embeds
+    crops: Crops
+    wear: Wear = UNWORN
+    training: Path | None = None
+
+
+@dataclass(frozen=True)
+class Course:
+    """What contestants learn from and are judged by.
+
+    Attributes:
+        people: all faces, by how they are aligned.
+        judged: photos of the people whom pairs name.
+        pairs: of LFW's View 2.
+        folder: for trainings; what is finished there is not done again.
+        fit: trains networks.
+        effort: factor on how long they learn.
+        share: of the people whom they may learn from, for a learning curve.
+    """
+
+    people: Mapping[str, LabelledPeople]
+    judged: JudgedFaces
+    pairs: Pairs
+    folder: Path
+    fit: Fit
+    effort: float
+    share: float
+
+    def photos_of(self, fold: int) -> NDArray[np.intp]:
+        """Return which of the judged photos show people of a fold."""
+        folds = self._fold_of
+        names = [name.partition("/")[0] for name in self.judged.names]
+        return np.flatnonzero([folds.get(name) == fold for name in names])
+
+    @cached_property
+    def _fold_of(self) -> dict[str, int]:
+        sides = [
+            *zip(self.pairs.left, self.pairs.fold, strict=True),
+            *zip(self.pairs.right, self.pairs.fold, strict=True),
+        ]
+        return {photo.partition("/")[0]: int(fold) for photo, fold in sides}
+
+    def _learners(self, fold: int, alignment: str) -> NDArray[np.int64]:
+        """Return who each face shows, (N,); NOBODY for those that are not learned from without a fold."""
+        people = self.people[alignment]
+        unpaired = {name.partition("/")[0] for name in self.judged.names} - self._fold_of.keys()
+        open_to = [
+            number
+            for number, name in enumerate(people.names)
+            if name not in unpaired and self._fold_of.get(name) != fold
+        ]
+        drawn = np.random.default_rng(fold).permutation(open_to)
+        person = np.asarray(people.samples.arrays()["person"])
+        return np.where(np.isin(person, drawn[: max(1, round(self.share * len(drawn)))]), person, NOBODY)
+
+    def samples(self, fold: int, alignment: str) -> Samples:
+        """Return the faces that are learned from without a fold."""
+        folder = self.folder / f"faces-{alignment}-without-{fold}-share-{self.share:g}"
+        return with_array(self.people[alignment].samples, folder, "person", self._learners(fold, alignment))
+
+    def train(self, recogniser: str, kind: str, options: RecogniserOptions, fold: int, alignment: str = "box") -> Path:
+        """Return the folder of a training without a fold."""
+        folder = self.folder / f"{recogniser}-{kind}-without-{fold}-seed-{options.seed}"
+        options = replace(options, effort=self.effort)
+        claim(folder, recogniser, options, [f"{self.share:g} of the people without fold {fold}"])
+        samples = self.samples(fold, alignment)
+        train_recogniser(recogniser, samples, folder, options, self.fit)
+        return folder

@@ -1,0 +1,166 @@
+"""Recognisers are trained and judged, fold by fold, and compared pair by pair."""
+
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from facepipe.config import Config
+from facepipe.errors import WrongUsageError
+from facepipe.evaluation.lfw import read_pairs
+from facepipe.evaluation.pair_verdicts import Verdicts, accuracy, compare, judge_pairs
+from facepipe.labelled_people import WIDE, collect_photos
+from facepipe.recogniser_study.contests import CONTESTS, eigenfaces
+from facepipe.recogniser_study.course import Course, Entry
+from facepipe.recogniser_study.judged_faces import JudgedFaces
+from facepipe.runtime.engine import Engine
+from facepipe.stages.align_faces import Crops
+from facepipe.training.loop import PROGRESS
+from facepipe.training.people import NOBODY
+from facepipe.training.recipe import Fit
+
+
+@dataclass
+class Row:
+    """What is known of a contestant, fold after fold."""
+
+    verdicts: list[Verdicts] = field(default_factory=list)
+    speeds: list[float] = field(default_factory=list)
+    trainings: list[Path] = field(default_factory=list)
+
+
+def study_recogniser(
+    name: str,
+    images: Path,
+    pairs_file: Path,
+    others: Sequence[Path],
+    folder: Path,
+    folds: Sequence[int],
+    seeds: Sequence[int],
+    fit: Fit,
+    config: Config,
+    open_engine: Callable[[], Engine],
+    effort: float = 1.0,
+    share: float = 1.0,
+) -> dict[str, Any]:
+    """Return how a recogniser does on people it has never seen, beside what it must beat.
+
+    Args:
+        name: key of CONTESTS.
+        images: photos of the people that pairs name, a folder a person.
+        pairs_file: LFW's View 2.
+        others: folders with other people's photos, which all trainings see.
+        folder: for faces and trainings; what is finished there is not done again.
+        folds: to be judged, each by networks trained without it; none: all.
+        seeds: the first is judged on all folds, the others on the first fold, for the spread.
+        fit: trains networks.
+        config: settings.
+        open_engine: opens what carries stages out.
+        effort: factor on how long networks learn.
+        share: of the people whom they may learn from, for a learning curve.
+
+    Raises:
+        WrongUsageError: there are no such folds, or a photo of a pair is missing.
+    """
+    contest = CONTESTS[name]
+    pairs = read_pairs(pairs_file)
+    there = np.unique(pairs.fold).tolist()
+    if absent := sorted(set(folds) - set(there)):
+        raise WrongUsageError(f"{pairs_file} has {len(there)} folds: there is no fold {absent[0] + 1}")
+    folds = folds or there
+    people = {
+        alignment: collect_photos(
+            [*others, images], folder / f"people-{alignment}", config, open_engine(), _wide(alignment)
+        )
+        for alignment in contest.alignments
+    }
+    judged = JudgedFaces(images, folder / "judged", config, open_engine)
+    course = Course(people, judged, pairs, folder, fit, effort, share)
+    rows: dict[str, Row] = defaultdict(Row)
+    for fold in folds:
+        for entry in (*contest.entries(course, fold, seeds[0]), eigenfaces(course, fold)):
+            _judge(course, fold, entry, rows[entry.name])
+    spread: dict[str, Row] = defaultdict(Row)
+    for seed in seeds[1:]:
+        for entry in contest.entries(course, folds[0], seed):
+            _judge(course, folds[0], entry, spread[entry.name])
+    return {
+        "recogniser": name,
+        "folds": list(folds),
+        "learned_from": _learned_from(course, folds, contest.alignments[0]),
+        "rows": {row: _figures(row_of) for row, row_of in rows.items()},
+        "differences": [_difference(rows, of, over) for of, over in contest.compared],
+        "seeds": {row: _seeds(rows[row], others) for row, others in spread.items()},
+    }
+
+
+def _judge(course: Course, fold: int, entry: Entry, row: Row) -> None:
+    """Judge a contestant on a fold's pairs, and note how fast it embeds."""
+    place = {name: number for number, name in enumerate(course.judged.names)}
+    here = np.flatnonzero(course.pairs.fold == fold)
+    sides = (course.pairs.left, course.pairs.right)
+    if missing := [side[pair] for side in sides for pair in here if side[pair] not in place]:
+        raise WrongUsageError(f"the pairs name {missing[0]}, which is not among the photos in {course.judged.images}")
+    left, right = ([place[side[pair]] for pair in here] for side in sides)
+    photos, inverse = np.unique([left, right], return_inverse=True)
+    crops = np.asarray(course.judged.crops(entry.crops, entry.wear)[photos])
+    started = time.perf_counter()
+    embeddings = entry.embedder.embed(crops)
+    row.speeds.append(len(photos) / (time.perf_counter() - started))
+    first, second = embeddings[inverse.reshape(2, -1)]
+    row.verdicts.append(judge_pairs((first * second).sum(axis=1), course.pairs.same[here]))
+    if entry.training is not None:
+        row.trainings.append(entry.training)
+
+
+def _wide(alignment: str) -> Crops:
+    return WIDE if alignment == "box" else WIDE._replace(alignment=alignment, fiducials="dlib")
+
+
+def _figures(row: Row) -> dict[str, Any]:
+    right = accuracy(np.concatenate([verdicts.right for verdicts in row.verdicts]))
+    return {
+        "accuracy": right.mean,
+        "se": right.se,
+        "auc": statistics.mean(verdicts.auc for verdicts in row.verdicts),
+        "tar_at_far_0.01": statistics.mean(verdicts.tar for verdicts in row.verdicts),
+        "faces_per_second": statistics.median(row.speeds),
+        **_pace(row.trainings),
+    }
+
+
+def _pace(trainings: Sequence[Path]) -> dict[str, float | None]:
+    """Return how long trainings took and how many samples a second they saw: medians."""
+    reports = [pq.read_table(file) for training in trainings for file in sorted(training.glob(f"**/{PROGRESS}"))]
+    if not reports:
+        return {"seconds": None, "samples_per_second": None}
+    speeds = [speed for report in reports for speed in report["samples_per_second"].to_pylist() if speed]
+    seconds = [
+        sum(pq.read_table(file)["seconds"][-1].as_py() for file in training.glob(f"**/{PROGRESS}"))
+        for training in trainings
+    ]
+    return {"seconds": statistics.median(seconds), "samples_per_second": statistics.median(speeds)}
+
+
+def _difference(rows: Mapping[str, Row], of: str, over: str) -> dict[str, Any]:
+    one, other = (np.concatenate([verdicts.right for verdicts in rows[name].verdicts]) for name in (of, over))
+    found = compare(one, other)
+    return {"of": of, "over": over, "mean": found.mean, "se": found.se, "clear": found.clear}
+
+
+def _seeds(first: Row, others: Row) -> dict[str, Any]:
+    accuracies = [float(verdicts.right.mean()) for verdicts in (first.verdicts[0], *others.verdicts)]
+    return {"accuracies": accuracies, "deviation": statistics.stdev(accuracies)}
+
+
+def _learned_from(course: Course, folds: Sequence[int], alignment: str) -> list[dict[str, int]]:
+    """Return how many faces of how many people there are to learn from without each fold."""
+    persons = [np.asarray(course.samples(fold, alignment).arrays()["person"]) for fold in folds]
+    known = [person[person != NOBODY] for person in persons]
+    return [{"faces": len(person), "people": len(np.unique(person))} for person in known]
