@@ -35,7 +35,7 @@ from facepipe.sources.uris import path_to_uri, uri_to_path
 from facepipe.stage import Stage, check_chain
 from facepipe.stages.align_faces import AlignFaces
 from facepipe.stages.detect_faces import DetectFaces
-from facepipe.stages.embed_faces import EmbedFaces, load_cohort
+from facepipe.stages.embed_faces import EmbedFaces, embedder_name, load_cohort
 from facepipe.stages.find_duplicates import (
     PHOTO_COLUMNS,
     compare_stages,
@@ -44,7 +44,7 @@ from facepipe.stages.find_duplicates import (
     photos_to_compare,
     search_copies,
 )
-from facepipe.stages.group_people import embeddings_of, settings_of, votes_of
+from facepipe.stages.group_people import embeddings_of, for_model, settings_of, votes_of
 from facepipe.stages.identify_files import IdentifyFiles
 from facepipe.stages.measure_faces import MeasureFaces
 from facepipe.stages.pick_central_face import PickCentralFace, central_face
@@ -132,8 +132,14 @@ def evaluate_clustering(images: Path, config: Config, engine: Engine) -> dict[st
         config: settings.
         engine: carries the stages out; closed afterwards.
     """
+    config = config_for_model(config)
     faces = labelled_faces(images, config, engine)
     return clustering_figures(faces, faces.group(np.arange(len(faces.names)), config))
+
+
+def config_for_model(config: Config) -> Config:
+    """Return settings with the distances for grouping that go with the embedder's model."""
+    return config.model_copy(update={"group": for_model(config.group, embedder_name(config.embed))})
 
 
 def clustering_figures(faces: LabelledFaces, labels: np.ndarray) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from facepipe.config import Config
 from facepipe.errors import WrongUsageError
 from facepipe.evaluation.grouping_peers import PEERS, Peer
 from facepipe.evaluation.tuning import HALVES, JudgedHalf, Method, half_of, judge_halves, mean_figures, try_settings
-from facepipe.evaluations import LabelledFaces, clustering_figures, labelled_faces
+from facepipe.evaluations import LabelledFaces, clustering_figures, config_for_model, labelled_faces
 from facepipe.runtime.engine import Engine
 from facepipe.runtime.progress import show_progress
 
@@ -53,6 +53,7 @@ def study_grouping(images: Path, config: Config, engine: Engine, with_all: bool 
     Raises:
         WrongUsageError: all people fall into one half.
     """
+    config = config_for_model(config)
     return compare_methods(labelled_faces(images, config, engine), config, with_all)
 
 

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facepipe.clustering.neighbor_search import Searched
-from facepipe.config import Config
+from facepipe.config import Config, GroupConfig
 from facepipe.errors import NONE_MAY_FAIL, FacepipeError, MaxFailed, WrongUsageError
 from facepipe.library.compaction import compact
 from facepipe.library.decisions import Decided, Decision, check_consistent, from_rows, to_rows
@@ -63,6 +63,7 @@ from facepipe.stages.group_people import (
     FACE_COLUMNS,
     ToGroup,
     faces_to_group,
+    for_model,
     group_people,
     grouping_inputs,
     neighbors_to_write,
@@ -319,13 +320,13 @@ def group(job: Job) -> None:
         keepers = find_keepers(*known)
         decisions = library.read("decisions", ["decision_id"])["decision_id"].to_pylist()
         batches = pc.unique(faces["batch_id"]).to_pylist()
-        inputs = grouping_inputs(faces, keepers, job.config.group, decisions, batches)
+        settings = for_model(job.config.group, embedder)
+        inputs = grouping_inputs(faces, keepers, settings, decisions, batches)
         if job.choice.incremental or inputs != last_inputs(library.read("runs"), "group"):
             decided, assignments = what_is_decided(library), library.read("assignments")
             photos = library.read("photos", GROUPED_PHOTO_COLUMNS)
-            settings = job.config.group
             to_group = faces_to_group(faces, photos, keepers, assignments, decided, settings, job.choice.incremental)
-            searched = _find_neighbors(job, step, to_group)
+            searched = _find_neighbors(job, step, to_group, settings)
             cohort = cohort_of(embedder) if embedder else None
             _write_people(job, group_people(to_group, searched, assignments, decided, settings, cohort), decided)
             job.record.count(faces_unusable=int(to_group.unusable.sum()))
@@ -335,21 +336,21 @@ def group(job: Job) -> None:
         job.record.count(faces=len(faces), people=persons, unassigned=assigned.null_count)
 
 
-def _find_neighbors(job: Job, step: Step, to_group: ToGroup) -> Searched:
+def _find_neighbors(job: Job, step: Step, to_group: ToGroup, settings: GroupConfig) -> Searched:
     """Return each face's nearest faces, written to `neighbors`; a search that was written already is not repeated."""
     library, writer = job.library, job.writer
     if job.choice.incremental:
-        searched = search_people(to_group, job.config.group)
+        searched = search_people(to_group, settings)
         rows, neighbors = neighbors_to_write(to_group, searched)
         for piece in neighbors_tables(rows, to_group.face_ids, neighbors, ""):
             writer.upsert("neighbors", "face_id", piece)
         return searched
-    search_id = search_id_of(to_group, job.config.group)
+    search_id = search_id_of(to_group, settings)
     batches = library.iterate("neighbors", NEIGHBORS.names)
     found = neighbors_found_before(batches, to_group.face_ids, to_group.counted, search_id)
     if found is not None:
         return Searched(found, 1.0, 0)
-    searched = search_people(to_group, job.config.group, job.engine.open_search)
+    searched = search_people(to_group, settings, job.engine.open_search)
     step.measured = {"recall": round(searched.recall, 4), "probes": searched.probes}
     rows, neighbors = neighbors_to_write(to_group, searched)
     writer.replace_in_pieces("neighbors", neighbors_tables(rows, to_group.face_ids, neighbors, search_id))
@@ -378,7 +379,7 @@ def explain(library: Library, face: str, config: Config) -> dict[str, Any]:
         find_keepers(*known),
         what_is_decided(library),
         from_rows(library.read("decisions")),
-        config.group,
+        for_model(config.group, embedder_of(library)),
     )
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,20 @@ import numpy as np
 import safetensors
 import safetensors.torch
 
+from facepipe.alignment.aligning import grow_of
+from facepipe.embedders.deepface import DeepFace
+from facepipe.embedders.facenet import FaceNet
+from facepipe.embedders.network_embedder import NetworkEmbedder
+from facepipe.embedders.vggface import VGGFace
 from facepipe.errors import TrainingError, WrongUsageError
 from facepipe.models.architectures import check_shapes
 from facepipe.models.cache import in_single_precision, publish
+from facepipe.models.distances import Distances
 from facepipe.models.mean import write_mean
 from facepipe.training.ddfd.train import DdfdOptions, train_ddfd
 from facepipe.training.deepface.train import DeepFaceOptions, train_deepface
+from facepipe.training.distance_fit import fit_distances
+from facepipe.training.face_samples import FaceSamples
 from facepipe.training.faceness.train import FacenessOptions, train_faceness
 from facepipe.training.facenet.train import FaceNetOptions, train_facenet
 from facepipe.training.hog.options import HogOptions
@@ -25,6 +33,7 @@ from facepipe.training.hog.train import train_hog
 from facepipe.training.labels import Labels
 from facepipe.training.loop import State
 from facepipe.training.mtcnn.train import MtcnnOptions, train_mtcnn
+from facepipe.training.people import split
 from facepipe.training.recipe import DetectorOptions, Fit, RecogniserOptions, TrainingOptions
 from facepipe.training.samples import Samples
 from facepipe.training.vggface.train import VggFaceOptions, train_vggface
@@ -42,6 +51,8 @@ RECOGNISERS: dict[str, tuple[RecogniserRecipe, type[RecogniserOptions]]] = {
     "vggface": (train_vggface, VggFaceOptions),
     "deepface": (train_deepface, DeepFaceOptions),
 }
+
+EMBEDDERS: dict[str, type[NetworkEmbedder]] = {"facenet": FaceNet, "vggface": VGGFace, "deepface": DeepFace}
 
 SETTINGS = "training.json"
 WEIGHTS = "model.safetensors"
@@ -83,7 +94,7 @@ def train_detector(name: str, sources: Sequence[Labels], folder: Path, options: 
     """
     recipe, _ = DETECTORS[name]
     claim(folder, name, options, [_digest(labels) for labels in sources])
-    weights, seconds = _train(folder, lambda: recipe(sources, folder, options, fit))
+    weights, seconds = _train(folder, lambda: (recipe(sources, folder, options, fit), {}))
     photos = sum(len(labels.photos) for labels in sources)
     return Trained(weights, photos, sum(labels.faces for labels in sources), seconds)
 
@@ -102,7 +113,12 @@ def train_recogniser(name: str, samples: Samples, folder: Path, options: Recogni
         TrainingError: see `training.loop.fit`; there are too few people; the folder's weights are damaged.
     """
     recipe, _ = RECOGNISERS[name]
-    weights, seconds = _train(folder, lambda: recipe(samples, folder, options, fit))
+
+    def learn() -> tuple[State, Mapping[str, str]]:
+        state = recipe(samples, folder, options, fit)
+        return state, {} if options.adapts else _fit_distances(name, state, samples, options).as_metadata()
+
+    weights, seconds = _train(folder, learn)
     faces = len(samples.arrays()["person"])
     if options.mean is None:
         return Trained(weights, faces, faces, seconds)
@@ -110,13 +126,27 @@ def train_recogniser(name: str, samples: Samples, folder: Path, options: Recogni
     return Trained(weights, faces, faces, seconds, folder / MEAN)
 
 
-def _train(folder: Path, learn: Callable[[], State]) -> tuple[Path, float]:
-    """Return the file of what is learned, in half precision, and how long it took; a finished one is not redone."""
+def _fit_distances(name: str, state: State, samples: Samples, options: RecogniserOptions) -> Distances:
+    """Return the distances for grouping that suit the people who were held out."""
+    embedder = EMBEDDERS[name].of(state, options.mean)
+    faces = FaceSamples(samples, embedder.input_size, grow_of(options.alignment), options.variation)
+    _, judged = split(faces.person, options.seed)
+    return fit_distances(embedder.embed(faces.plain(judged).numpy()), faces.person[judged])
+
+
+def _train(folder: Path, learn: Callable[[], tuple[State, Mapping[str, str]]]) -> tuple[Path, float]:
+    """Return the file of what is learned, in half precision, and how long it took; a finished one is not redone.
+
+    Args:
+        folder: of the training.
+        learn: returns the weights, and what else shall be written beside them.
+    """
     weights = folder / WEIGHTS
     if not weights.exists():
         started = time.monotonic()
-        state = {name: tensor.half() for name, tensor in learn().items()}
-        publish(weights, safetensors.torch.save(state, {"seconds": f"{time.monotonic() - started:.1f}"}))
+        learned, told = learn()
+        state = {name: tensor.half() for name, tensor in learned.items()}
+        publish(weights, safetensors.torch.save(state, {**told, "seconds": f"{time.monotonic() - started:.1f}"}))
     return weights, _seconds_of(weights)
 
 

@@ -8,13 +8,21 @@ import click
 
 def print_recogniser_table(figures: Mapping[str, Any]) -> None:
     """Print a row a contestant, then who is ahead of whom and by how much."""
-    click.echo(
-        f"{'':20}{'accuracy':>16}{'area':>8}{'TAR at 0.01':>13}{'faces/s':>9}{'learned for':>13}{'samples/s':>11}"
-    )
+    titles = {
+        "accuracy": 16,
+        "area": 8,
+        "TAR at 0.01": 13,
+        "BCubed F": 10,
+        "faces/s": 9,
+        "learned for": 13,
+        "samples/s": 11,
+    }
+    click.echo(f"{'':20}" + "".join(f"{title:>{width}}" for title, width in titles.items()))
     for name, row in figures["rows"].items():
         learned = "" if row["seconds"] is None else f"{row['seconds'] / 60:9.1f} min{row['samples_per_second']:11,.0f}"
         click.echo(
             f"{name:20}{row['accuracy']:9.3f} ± {row['se']:.3f}{row['auc']:8.3f}{row['tar_at_far_0.01']:13.3f}"
+            f"{row['bcubed_f']:10.3f}"
             f"{row['faces_per_second']:9,.0f}{learned}"
         )
     click.echo()

@@ -192,7 +192,7 @@ def _train(name: str, options: dict[str, Any], **own: Any) -> None:
     started = time.monotonic()
     claim(out, name, chosen, [str(folder.absolute()) for folder in options["images"]])
     engine = create_engine(options["engine"], options["address"])
-    crops = WIDE._replace(**{key: own[key] for key in ("alignment", "fiducials") if key in own})
+    crops = WIDE._replace(alignment=chosen.alignment, fiducials=chosen.fiducials)
     people = collect_photos(options["images"], out, options["config"], engine, crops)
     for reason, count in people.left_out.items():
         click.echo(f"left out {reason}: {count:,}", err=True)

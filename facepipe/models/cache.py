@@ -42,6 +42,7 @@ class Record:
         source_sha256: of the wheel or the imported file.
         sha256: of the safetensors file.
         mean: the model's mean embedding, (D,); None where there is none, or it ships with the package.
+        distances: for grouping, `models.distances.Distances`; None where none were fitted, or they ship.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Record:
     source_sha256: str
     sha256: str
     mean: tuple[float, ...] | None = None
+    distances: tuple[float, float] | None = None
 
 
 def home() -> Path:
@@ -94,11 +96,15 @@ def find_record(name: str) -> Record | None:
         return Record(name, entry.architecture, entry.licence, "facepipe", entry.sha256, entry.sha256)
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-        mean = fields.pop("mean")
-        return Record(**fields, mean=None if mean is None else tuple(float(number) for number in mean))
+        mean, distances = fields.pop("mean"), fields.pop("distances", None)  # the latter came later
+        return Record(
+            **fields,
+            mean=None if mean is None else tuple(float(number) for number in mean),
+            distances=None if distances is None else (float(distances[0]), float(distances[1])),
+        )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
         raise WeightsError(f"{path} can't be read ({error}): import the model {name!r} again") from error
 
 

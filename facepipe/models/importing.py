@@ -1,6 +1,7 @@
 """Takes weights from a file on this machine into the cache."""
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from facepipe.models import deepface_network, vgg_network
 from facepipe.models.architectures import ARCHITECTURES, check_shapes, expected_shapes
 from facepipe.models.cache import Record, locked, publish, publish_record, weights_path
 from facepipe.models.conversion import StateDict, facenet_from_facenet_pytorch
+from facepipe.models.distances import Distances
 from facepipe.models.inception_resnet_v1 import ARCHITECTURE as FACENET
 from facepipe.models.inception_resnet_v1 import DIMENSION
 from facepipe.models.mean import read_mean
@@ -83,6 +85,7 @@ def import_weights(
         source_sha256=hashlib.sha256(data).hexdigest(),
         sha256=hashlib.sha256(converted).hexdigest(),
         mean=None if mean_vector is None else tuple(mean_vector.tolist()),
+        distances=Distances.from_metadata(_metadata_of(data), path.name) if dimension else None,
     )
     with locked(name):
         publish(weights_path(name), converted)
@@ -121,6 +124,14 @@ def _dimension_of(architecture: str, state: StateDict) -> int:
 def _looks_like_safetensors(data: bytes) -> bool:
     """Safetensors begins with the length of its header, 8 bytes, and the header is a JSON object."""
     return data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8
+
+
+def _metadata_of(data: bytes) -> dict[str, str]:
+    """Return the metadata in a safetensors file's header; nothing of other files."""
+    if not _looks_like_safetensors(data):
+        return {}
+    metadata: dict[str, str] = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
+    return metadata
 
 
 def _check_entry(entry: ModelEntry | None, architecture: str, source: str) -> None:

@@ -48,6 +48,7 @@ class ModelEntry:
         has_mean: a mean embedding ships with the package.
         has_cohort: a cohort ships with the package, of embeddings from which the mean was subtracted.
         has_spread: a model of how such embeddings spread ships with the package.
+        distances: for grouping by its embeddings, `models.distances.Distances`; None: those for FaceNet serve.
         ships: the weights themselves are part of the package.
         suffix: of the file; other files than safetensors are kept as they came, for the library that reads them.
     """
@@ -65,6 +66,7 @@ class ModelEntry:
     has_mean: bool = False
     has_cohort: bool = False
     has_spread: bool = False
+    distances: tuple[float, float] | None = None
     ships: bool = False
     suffix: str = ".safetensors"
 

@@ -17,8 +17,9 @@ from facepipe.evaluation.lfw import Pairs
 from facepipe.labelled_people import LabelledPeople
 from facepipe.recogniser_study.judged_faces import JudgedFaces
 from facepipe.stages.align_faces import Crops
-from facepipe.training.face_crops import Wear
-from facepipe.training.people import NOBODY
+from facepipe.training.face_crops import CropVariation, Wear
+from facepipe.training.face_samples import FaceSamples
+from facepipe.training.people import NOBODY, split
 from facepipe.training.recipe import Fit, RecogniserOptions
 from facepipe.training.samples import Samples, with_array
 from facepipe.trainings import claim, train_recogniser
@@ -113,3 +114,9 @@ class Course:
         samples = self.samples(fold, alignment)
         train_recogniser(recogniser, samples, folder, options, self.fit)
         return folder
+
+    def held_out(self, fold: int, crops: Crops, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return crops (N, S, S, 3), and who each shows, of people whom a training without a fold has held out."""
+        faces = FaceSamples(self.samples(fold, crops.alignment), crops.size, crops.grow, CropVariation())
+        _, rows = split(faces.person, seed)
+        return faces.plain(rows).numpy(), faces.person[rows]

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from facepipe.clustering.grouping import GroupingSettings, group_faces
 from facepipe.config import Config
 from facepipe.errors import WrongUsageError
+from facepipe.evaluation.clustering import compare_groups
 from facepipe.evaluation.lfw import read_pairs
 from facepipe.evaluation.pair_verdicts import Verdicts, accuracy, compare, judge_pairs
 from facepipe.labelled_people import WIDE, collect_photos
@@ -21,6 +23,7 @@ from facepipe.recogniser_study.course import Course, Entry
 from facepipe.recogniser_study.judged_faces import JudgedFaces
 from facepipe.runtime.engine import Engine
 from facepipe.stages.align_faces import Crops
+from facepipe.training.distance_fit import fit_distances
 from facepipe.training.loop import PROGRESS
 from facepipe.training.people import NOBODY
 from facepipe.training.recipe import Fit
@@ -31,6 +34,7 @@ class Row:
     """What is known of a contestant, fold after fold."""
 
     verdicts: list[Verdicts] = field(default_factory=list)
+    bcubed: list[float] = field(default_factory=list)
     speeds: list[float] = field(default_factory=list)
     trainings: list[Path] = field(default_factory=list)
 
@@ -85,11 +89,11 @@ def study_recogniser(
     rows: dict[str, Row] = defaultdict(Row)
     for fold in folds:
         for entry in (*contest.entries(course, fold, seeds[0]), eigenfaces(course, fold)):
-            _judge(course, fold, entry, rows[entry.name])
+            _judge(course, fold, seeds[0], entry, rows[entry.name])
     spread: dict[str, Row] = defaultdict(Row)
     for seed in seeds[1:]:
         for entry in contest.entries(course, folds[0], seed):
-            _judge(course, folds[0], entry, spread[entry.name])
+            _judge(course, folds[0], seed, entry, spread[entry.name])
     return {
         "recogniser": name,
         "folds": list(folds),
@@ -100,21 +104,27 @@ def study_recogniser(
     }
 
 
-def _judge(course: Course, fold: int, entry: Entry, row: Row) -> None:
-    """Judge a contestant on a fold's pairs, and note how fast it embeds."""
-    place = {name: number for number, name in enumerate(course.judged.names)}
-    here = np.flatnonzero(course.pairs.fold == fold)
+def _judge(course: Course, fold: int, seed: int, entry: Entry, row: Row) -> None:
+    """Judge a contestant on a fold's pairs, and by how it groups all photos of the fold's people."""
+    names = course.judged.names
+    photos = course.photos_of(fold)
+    place = {names[photo]: number for number, photo in enumerate(photos.tolist())}
     sides = (course.pairs.left, course.pairs.right)
+    here = np.flatnonzero(course.pairs.fold == fold)
     if missing := [side[pair] for side in sides for pair in here if side[pair] not in place]:
         raise WrongUsageError(f"the pairs name {missing[0]}, which is not among the photos in {course.judged.images}")
-    left, right = ([place[side[pair]] for pair in here] for side in sides)
-    photos, inverse = np.unique([left, right], return_inverse=True)
     crops = np.asarray(course.judged.crops(entry.crops, entry.wear)[photos])
     started = time.perf_counter()
     embeddings = entry.embedder.embed(crops)
     row.speeds.append(len(photos) / (time.perf_counter() - started))
-    first, second = embeddings[inverse.reshape(2, -1)]
-    row.verdicts.append(judge_pairs((first * second).sum(axis=1), course.pairs.same[here]))
+    left, right = (embeddings[[place[side[pair]] for pair in here]] for side in sides)
+    row.verdicts.append(judge_pairs((left * right).sum(axis=1), course.pairs.same[here]))
+    held_out, person = course.held_out(fold, entry.crops, seed)
+    distances = fit_distances(entry.embedder.embed(held_out), person)
+    settings = GroupingSettings(link_distance=distances.link, average_distance=distances.average)
+    groups = group_faces(embeddings, np.arange(len(photos)), settings).labels
+    people = np.array([names[photo].partition("/")[0] for photo in photos.tolist()])
+    row.bcubed.append(compare_groups(people, groups).bcubed.f)
     if entry.training is not None:
         row.trainings.append(entry.training)
 
@@ -130,6 +140,7 @@ def _figures(row: Row) -> dict[str, Any]:
         "se": right.se,
         "auc": statistics.mean(verdicts.auc for verdicts in row.verdicts),
         "tar_at_far_0.01": statistics.mean(verdicts.tar for verdicts in row.verdicts),
+        "bcubed_f": statistics.mean(row.bcubed),
         "faces_per_second": statistics.median(row.speeds),
         **_pace(row.trainings),
     }

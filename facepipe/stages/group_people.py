@@ -21,6 +21,7 @@ from facepipe.duplicates.same_faces import match_faces
 from facepipe.library.decisions import Decided, carry_out
 from facepipe.library.people_history import known_owners
 from facepipe.models.cohort import Cohort
+from facepipe.models.distances import distances_of
 from facepipe.stages.people_tables import assignments_table
 
 BOX = ("x0", "y0", "x1", "y1")
@@ -98,6 +99,21 @@ def votes_of(scores: np.ndarray, qualities: np.ndarray, config: GroupConfig) -> 
     poor = qualities < config.min_quality  # NaN compares false
     votes: np.ndarray = (scores >= config.min_score) & ~poor
     return votes
+
+
+def for_model(config: GroupConfig, model: str | None) -> GroupConfig:
+    """Return settings with a model's own distances, where they don't say which ones.
+
+    Args:
+        config: as the user gave it.
+        model: whose embeddings are to be grouped (`embed_faces.embedder_name`); None: there are none. One that isn't
+            used as it wants to be has no distances of its own.
+    """
+    own = None if model is None or " " in model else distances_of(model)
+    if own is None:
+        return config
+    fitted = {"link_distance": own.link, "average_distance": own.average}
+    return config.model_copy(update={key: fitted[key] for key in fitted.keys() - config.model_fields_set})
 
 
 def settings_of(config: GroupConfig) -> GroupingSettings:

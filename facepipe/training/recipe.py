@@ -57,10 +57,19 @@ class RecogniserOptions(TrainingOptions):
     Attributes:
         variation: how crops of faces are varied.
         mean: (D,) float32, the mean embedding that goes with the weights; None: none does.
+        alignment: of the faces in the samples, `box`, `2d` or `3d`.
+        fiducials: that they were aligned by, `detector` or `dlib`.
     """
 
     variation: CropVariation = field(default_factory=CropVariation)
     mean: np.ndarray | None = field(default=None, repr=False)
+    alignment: str = "box"
+    fiducials: str = "detector"
+
+    @property
+    def adapts(self) -> bool:
+        """Whether given weights are adapted, so that what fits those fits the result."""
+        return False
 
 
 @dataclass(frozen=True)

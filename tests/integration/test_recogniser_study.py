@@ -44,7 +44,7 @@ def small_lfw(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def study(name: str, folder: Path, out: Path, *options: object) -> Outcome:
+def study(name: str, folder: Path, out: Path, *options: str) -> Outcome:
     return facepipe(
         "eval",
         "recogniser",

@@ -35,15 +35,12 @@ class DeepFaceOptions(RecogniserOptions):
     Attributes:
         width: factor on all channels and features.
         input_size: of the network, in pixels.
-        alignment: of the faces in the samples, of `deepface_network.ALIGNMENTS`.
-        fiducials: that they were aligned by, `detector` or `dlib`.
         least_faces: of a person whom the network tells apart.
     """
 
     width: float = 0.375
     input_size: int = 88
     alignment: str = "3d"
-    fiducials: str = "detector"
     least_faces: int = 2
 
 

@@ -49,6 +49,11 @@ class FaceNetOptions(TripletOptions):
     init: State | None = field(default=None, repr=False)
     width: float = 0.25
 
+    @property
+    def adapts(self) -> bool:
+        """Whether there are given weights."""
+        return self.init is not None
+
 
 class EmbeddingNetwork(nn.Module):
     """Inception-ResNet-v1 whose raw output is brought to unit length, centred, and brought to unit length again.
