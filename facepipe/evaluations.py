@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facepipe import schemas
+from facepipe.alignment.factorization import shape_of_faces
 from facepipe.clustering.crowding import crowding, make_cohort
 from facepipe.clustering.grouping import group_faces
 from facepipe.config import Config, EmbedConfig
@@ -26,6 +27,7 @@ from facepipe.evaluation.detection import LEAST_HEIGHTS, evaluate_detections
 from facepipe.evaluation.lfw import read_pairs, verify
 from facepipe.evaluation.spread_fit import fit_spread
 from facepipe.models.cohort import Cohort
+from facepipe.models.face_shape import FaceShape
 from facepipe.models.face_spread import FaceSpread
 from facepipe.runtime.batches import cut, handed_at
 from facepipe.runtime.engine import Engine
@@ -44,6 +46,7 @@ from facepipe.stages.find_duplicates import (
     photos_to_compare,
     search_copies,
 )
+from facepipe.stages.find_fiducials import FindFiducials
 from facepipe.stages.group_people import embeddings_of, for_model, settings_of, votes_of
 from facepipe.stages.identify_files import IdentifyFiles
 from facepipe.stages.measure_faces import MeasureFaces
@@ -291,6 +294,33 @@ def spread_of_people(images: Path, config: Config, engine: Engine) -> FaceSpread
     if not central:
         raise WrongUsageError(f"no face was found on the photos in {images}: a face spread is fitted to faces")
     return fit_spread(np.array(central), np.array(people), np.concatenate(junk))
+
+
+def shape_of_people(images: Path, config: Config, engine: Engine) -> FaceShape:
+    """Return the generic shape of faces (`alignment.factorization`), from 68 points of each photo's central face.
+
+    Args:
+        images: a folder a person.
+        config: settings.
+        engine: carries the stages out; closed afterwards.
+
+    Raises:
+        WrongUsageError: dlib is not installed.
+        WeightsError: its weights are missing.
+        FacepipeError: there are too few faces, or all look one way.
+    """
+    stages: list[list[Stage]] = [
+        [
+            IdentifyFiles(config.decode),
+            ReadPhotos(config.decode),
+            DetectFaces(config.detect),
+            PickCentralFace(config.group.min_score),
+            FindFiducials("dlib"),
+        ]
+    ]
+    found = run_stages(photos_in(images), stages, ["scores", "points"], config, engine)
+    points = np.concatenate(arrays_of(found["points"], 136)).reshape(-1, 68, 2).astype(np.float64)
+    return shape_of_faces(points[_one_each(found["scores"]) > 0])
 
 
 def embed_central_faces(paths: Sequence[Path], config: Config, engine: Engine) -> pa.Table:

@@ -258,6 +258,9 @@ ALIGNED_FACES = pa.schema(
         ("crops", pa.list_(pa.binary())),  # JPEG for display
     ]
 )
+FIDUCIAL_POINTS = pa.schema(
+    [("points", VECTOR)]
+)  # 136 a face: x, y of iBUG's 68 points, in pixels of the upright photo
 EMBEDDED_FACES = pa.schema([("embeddings", VECTOR)])  # D a face, unit length
 WRITTEN_BATCH = pa.schema(
     [

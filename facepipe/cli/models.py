@@ -130,6 +130,29 @@ def cohort(file: Path, images: Path, size: int, **options: Any) -> None:
 @click.argument("file", type=NEW_FILE)
 @click.option("--images", required=True, type=FOLDER, metavar="DIR")
 @computing_options
+def shape(file: Path, images: Path, **options: Any) -> None:
+    """Compute the generic shape of faces from photos (DIR: a folder a person), by which DeepFace turns faces.
+
+    Takes the extra `deepface` and the model dlib-68.
+    """
+    from facepipe.evaluations import shape_of_people
+    from facepipe.models.face_shape import write_shape
+    from facepipe.runtime.engine import create_engine
+
+    engine = create_engine(options["engine"], options["address"])
+    computed = shape_of_people(images, options["config"], engine)
+    write_shape(file, computed)
+    error = float(computed.covariance.trace() / len(computed.covariance)) ** 0.5
+    if options["as_json"]:
+        print_json({"path": str(file), "points": computed.points.round(2).tolist(), "error_mm": error})
+    else:
+        click.echo(f"{file}: 68 points, from which those of a face are usually {error:.1f} mm away")
+
+
+@models.command()
+@click.argument("file", type=NEW_FILE)
+@click.option("--images", required=True, type=FOLDER, metavar="DIR")
+@computing_options
 def spread(file: Path, images: Path, **options: Any) -> None:
     """Fit how a model's faces spread to people's photos (DIR: a folder a person), for libraries that are made.
 

@@ -1,0 +1,50 @@
+"""Faces get 68 points each. The photo's pixels end here."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from facepipe import schemas
+from facepipe.alignment.fiducials import FindsFiducials
+from facepipe.alignment.similarity import apply, inverse
+from facepipe.stage import Resources
+from facepipe.stages.align_faces import load_finder
+from facepipe.stages.pixels import photos_of
+from facepipe.stages.rows import arrays_of, flat_lists, with_columns
+
+
+@dataclass(frozen=True)
+class FindFiducials:
+    """Writes where each face's points lie.
+
+    Attributes:
+        fiducials: `detector` or `dlib`: what finds them.
+    """
+
+    fiducials: str
+    name: ClassVar[str] = "find_fiducials"
+    reads: ClassVar[pa.Schema] = pa.schema([*schemas.STATUS, *schemas.DECODED_PHOTO, *schemas.DETECTED_FACES])
+    writes: ClassVar[pa.Schema] = schemas.FIDUCIAL_POINTS
+    drops: ClassVar[Sequence[str]] = schemas.PIXELS
+    resources: ClassVar[Resources] = Resources()
+
+    def open(self) -> Callable[[pa.Table], pa.Table]:
+        """Load what finds points, and return the function for batches."""
+        finder = load_finder(self.fiducials)
+        return lambda table: _find(table, finder)
+
+
+def _find(table: pa.Table, finder: FindsFiducials) -> pa.Table:
+    points: list[np.ndarray] = []
+    faces = zip(photos_of(table), arrays_of(table["boxes"], 4), arrays_of(table["landmarks"], 10), strict=True)
+    for photo, boxes, landmarks in faces:
+        of_photo = []
+        for number, box in enumerate(boxes.astype(np.float64) * photo.scale):
+            given = landmarks[number].reshape(5, 2).astype(np.float64) * photo.scale if len(landmarks) else None
+            found = finder.find(photo.pixels, box, given)
+            of_photo.append(apply(inverse(found.to_mm), found.points) / photo.scale)
+        points.append(np.array(of_photo))
+    return with_columns(table, schemas.FIDUCIAL_POINTS, {"points": flat_lists(points)})
