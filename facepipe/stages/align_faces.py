@@ -13,7 +13,7 @@ from facepipe.config import EmbedConfig
 from facepipe.models.cache import tensor_shapes
 from facepipe.stage import Resources
 from facepipe.stages.pixels import photos_of
-from facepipe.stages.rows import arrays_of, with_columns
+from facepipe.stages.rows import healthy_arrays, with_columns
 
 
 class Crops(NamedTuple):
@@ -65,7 +65,7 @@ class AlignFaces:
     def _align(self, table: pa.Table, cut: Crops) -> pa.Table:
         aligned: list[bytes] = []
         crops: list[list[bytes]] = []
-        for photo, boxes in zip(photos_of(table), arrays_of(table["boxes"], 4), strict=True):
+        for photo, boxes in zip(photos_of(table), healthy_arrays(table, "boxes", 4), strict=True):
             boxes_in_pixels = boxes * np.float32(photo.scale)
             aligned.append(crop_faces(photo.pixels, boxes_in_pixels, cut.size, cut.grow).tobytes())
             crops.append([display_crop(photo.pixels, box) for box in boxes_in_pixels])
