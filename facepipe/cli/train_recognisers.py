@@ -19,11 +19,15 @@ def recogniser_options(command: Command) -> Command:
     add = with_options(
         click.option(
             "--images",
-            required=True,
             multiple=True,
             type=FOLDER,
             metavar="DIR",
             help="Photos, a folder a person; may be repeated.",
+        ),
+        click.option(
+            "--library",
+            metavar="DIR|URI",
+            help="A library: the people whom you have named or confirmed in it. Beside --images, or alone.",
         ),
         click.option("--grey", is_flag=True, help="Worn photos have lost their colours."),
         click.option(
@@ -142,11 +146,12 @@ def _triplets(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _train(name: str, options: dict[str, Any], **own: Any) -> None:
-    from facepipe.labelled_people import collect_photos
+    from facepipe.labelled_people import collect_people
     from facepipe.runtime.engine import create_engine
     from facepipe.training.face_crops import CropVariation, Wear
     from facepipe.trainings import RECOGNISERS, claim, train_recogniser
 
+    images, named = options["images"], _named_faces(options)
     _, kind = RECOGNISERS[name]
     wear = Wear(options["grey"], options["shrink"], options["jpeg"])
     chosen: Any = kind(
@@ -158,9 +163,10 @@ def _train(name: str, options: dict[str, Any], **own: Any) -> None:
     )
     out = options["out"] or Path(f"training-{name}")
     started = time.monotonic()
-    claim(out, name, chosen, [str(folder.absolute()) for folder in options["images"]])
+    library = None if named is None else {"location": named.location, "people": named.digest}
+    claim(out, name, chosen, [str(folder.absolute()) for folder in images], library)
     engine = create_engine(options["engine"], options["address"])
-    people = collect_photos(options["images"], out, options["config"], engine)
+    people = collect_people(images, named, out, options["config"], engine)
     for reason, count in people.left_out.items():
         click.echo(f"left out {reason}: {count:,}", err=True)
     with open_fit(options["engine"], options["address"], options["workers"]) as fit:
@@ -182,3 +188,19 @@ def _train(name: str, options: dict[str, Any], **own: Any) -> None:
         f"use it: facepipe models import {done.weights} --name my-{name}{mean}, then --embedder {name} --set "
         f"embed.model=my-{name}"
     )
+
+
+def _named_faces(options: dict[str, Any]) -> Any:
+    """Return the faces of a library that are known to be somebody's; None where no library is given.
+
+    Raises:
+        WrongUsageError: there is nothing to learn from, or no such library, or nobody in it is named or confirmed.
+    """
+    if options["library"] is None:
+        if not options["images"]:
+            raise WrongUsageError("say whom to learn from: --images DIR, a folder a person, or --library DIR, or both")
+        return None
+    from facepipe.library.library import Library
+    from facepipe.stages.named_faces import named_faces
+
+    return named_faces(Library.open(options["library"]))
