@@ -146,6 +146,7 @@ def _triplets(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _train(name: str, options: dict[str, Any], **own: Any) -> None:
+    from facepipe.cli.training_picture import draw_curves
     from facepipe.labelled_people import collect_people
     from facepipe.runtime.engine import create_engine
     from facepipe.training.face_crops import CropVariation, Wear
@@ -179,15 +180,18 @@ def _train(name: str, options: dict[str, Any], **own: Any) -> None:
         "left_out": people.left_out,
         "seconds": round(time.monotonic() - started, 1),
     }
+    learned = f"{name}, from {done.faces:,} faces of {len(people.names):,} people"
     if options["as_json"]:
         print_json(figures)
-        return
-    mean = "" if done.mean is None else f" --mean {done.mean}"
-    click.echo(f"{done.weights}: {name}, from {done.faces:,} faces of {len(people.names):,} people")
-    click.echo(
-        f"use it: facepipe models import {done.weights} --name my-{name}{mean}, then --embedder {name} --set "
-        f"embed.model=my-{name}"
-    )
+    else:
+        mean = "" if done.mean is None else f" --mean {done.mean}"
+        click.echo(f"{done.weights}: {learned}")
+        click.echo(
+            f"use it: facepipe models import {done.weights} --name my-{name}{mean}, then --embedder {name} --set "
+            f"embed.model=my-{name}"
+        )
+    if options["plot"]:
+        draw_curves(options["plot"], out, learned)
 
 
 def _named_faces(options: dict[str, Any]) -> Any:

@@ -1,5 +1,6 @@
 """Recognisers are trained as a user trains them: a folder a person, a training that goes on, a model that groups."""
 
+import importlib.util
 import shutil
 from pathlib import Path
 
@@ -62,8 +63,13 @@ def test_vggface_learns_in_two_stages_and_then_groups_photos(
     assert "vggface, projection: " in done.err
     weights = Path(done.json["weights"])
     before = weights.stat().st_mtime_ns
-    assert facepipe(*train).code == 0
+    plot = ("--plot", tmp_path / "curves.svg") if importlib.util.find_spec("matplotlib") else ()
+    assert facepipe(*train, *plot).code == 0
     assert weights.stat().st_mtime_ns == before  # what is finished is not done again
+    if plot:
+        drawn = (tmp_path / "curves.svg").read_text()
+        for words in ("vggface, from 26 faces of 14 people", "classifier", "projection", "kept: step "):
+            assert words in drawn
     state = safetensors.torch.load_file(weights)
     assert state["projection.weight"].shape == (16, 256)
     assert "fc8.weight" not in state
