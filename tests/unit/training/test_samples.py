@@ -1,3 +1,4 @@
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,18 @@ def test_rows_of_other_kinds_are_refused(tmp_path: Path) -> None:
     writer.append(rows(0, 5))
     with pytest.raises(ValueError, match="don't follow"):
         writer.append({"kind": np.zeros(3, np.int16), "place": np.zeros((3, 2))})
+
+
+def test_a_copy_in_another_process_finds_them_wherever_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    writer = SampleWriter(Path("samples"))
+    writer.append(rows(0, 5))
+    sent = pickle.dumps(writer.finish())
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert len(pickle.loads(sent).arrays()["kind"]) == 5
 
 
 def test_batches_hold_so_many_of_each_kind_and_shares_make_up_the_whole(tmp_path: Path) -> None:
