@@ -161,7 +161,13 @@ def _seconds_of(weights: Path) -> float:
         ) from error
 
 
-def claim(folder: Path, name: str, options: TrainingOptions, labels: Sequence[str]) -> None:
+def claim(
+    folder: Path,
+    name: str,
+    options: TrainingOptions,
+    labels: Sequence[str],
+    library: Mapping[str, str] | None = None,
+) -> None:
     """Write down what is trained in a folder, or check that it is the same training as before.
 
     Args:
@@ -169,11 +175,12 @@ def claim(folder: Path, name: str, options: TrainingOptions, labels: Sequence[st
         name: of what is trained.
         options: of its recipe.
         labels: digests of what it learns from.
+        library: whose people it learns from: its `location`, and a digest of its `people`; None: there is none.
 
     Raises:
         WrongUsageError: the folder holds another training, or can't be written.
     """
-    settings = {"name": name, **_plain(options), "labels": list(labels)}
+    settings = {"name": name, **_plain(options), "labels": list(labels), "library": library}
     file = folder / SETTINGS
     text = json.dumps(settings, indent=1, sort_keys=True)
     try:
@@ -184,6 +191,11 @@ def claim(folder: Path, name: str, options: TrainingOptions, labels: Sequence[st
     except (OSError, ValueError) as error:
         raise WrongUsageError(f"{folder} can't hold a training ({error}): choose another folder with --out") from error
     other = [key for key, value in json.loads(text).items() if before.get(key) != value]
+    if other == ["library"] and library and (before.get("library") or {}).get("location") == library["location"]:
+        raise WrongUsageError(
+            f"the named people of {library['location']}, or their faces, have changed since the training in {folder} "
+            "began: choose another folder with --out"
+        )
     if other:
         raise WrongUsageError(
             f"{folder} holds a training with another {other[0]!r}: choose another folder with --out, or repeat the "

@@ -8,13 +8,13 @@ import click
 from facepipe.cli.options import (
     FILE,
     FOLDER,
-    NEW_FILE,
     NEW_FOLDER,
     computing_options,
     detector_option,
     model_options,
     print_json,
 )
+from facepipe.cli.pictures import plot_option
 from facepipe.config import DETECTORS, EMBEDDERS
 from facepipe.errors import WrongUsageError
 
@@ -201,12 +201,7 @@ def recogniser(name: str, folds: tuple[int, ...], seeds: int, **options: Any) ->
     is_flag=True,
     help="Beside other methods, each tuned on half of the people and judged on the other half: takes some minutes.",
 )
-@click.option(
-    "--plot",
-    type=NEW_FILE,
-    metavar="FILE",
-    help="Draw what --peers measures, with every setting on all faces, as .png or .svg.",
-)
+@plot_option("Draw what --peers measures, with every setting on all faces")
 @model_options
 @computing_options
 def clustering(images: Path, peers: bool, plot: Path | None, **options: Any) -> None:
@@ -293,11 +288,8 @@ def dedup(images: tuple[Path, ...], photos: int | None, seed: int, **options: An
 
 
 def _compare_grouping(images: Path, plot: Path | None, options: dict[str, Any]) -> None:
-    from facepipe.cli.grouping_picture import check_picture, draw_picture
+    from facepipe.cli.grouping_picture import draw_picture
     from facepipe.cli.grouping_table import print_grouping_table
-
-    if plot:
-        check_picture(plot)
     from facepipe.grouping_study import study_grouping
 
     study = study_grouping(images, options["config"], _engine(options), with_all=plot is not None)

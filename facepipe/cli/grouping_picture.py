@@ -1,6 +1,5 @@
 """The picture of `eval clustering --peers --plot`: every method's precision and recall, and the sizes of groups."""
 
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,14 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from facepipe.cli.grouping_table import OURS
-from facepipe.errors import FacepipeError, WrongUsageError
+from facepipe.cli.pictures import new_picture, save_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from facepipe.grouping_study import GroupingStudy
 
-FORMATS = (".png", ".svg")
 LEAST_SHARE = 0.84  # where the axes begin: what is worse is of no use to anybody
 EQUAL_F = (0.90, 0.92, 0.94, 0.96, 0.98)
 TITLES = {
@@ -27,22 +25,6 @@ TITLES = {
     "rank_order": "approximate rank-order",
     "two_measure_cut": "two-measure cut",
 }
-
-
-def check_picture(file: Path) -> None:
-    """Check, before any work, that a picture can be drawn into a file.
-
-    Raises:
-        WrongUsageError: matplotlib is missing, the format is unknown, or the folder isn't there.
-    """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise WrongUsageError(
-            "--plot needs matplotlib, which is not installed here: `pip install -c constraints.txt matplotlib`"
-        )
-    if file.suffix not in FORMATS:
-        raise WrongUsageError(f"--plot draws {' and '.join(FORMATS)} files, not {file.name!r}")
-    if not file.absolute().parent.is_dir():
-        raise WrongUsageError(f"the folder of {file} isn't there: make it first")
 
 
 def draw_picture(file: Path, study: "GroupingStudy", group: Mapping[str, float]) -> None:
@@ -56,18 +38,11 @@ def draw_picture(file: Path, study: "GroupingStudy", group: Mapping[str, float])
     Raises:
         FacepipeError: the file can't be written.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    picture = Figure(figsize=(12, 5.2), layout="constrained")
+    picture = new_picture(12, 5.2)
     left, right = picture.subplots(1, 2)
     _draw_methods(left, study.figures, group)
     _draw_sizes(right, study)
-    try:
-        with mpl.rc_context({"svg.hashsalt": "facepipe", "svg.fonttype": "none"}):  # the same figures, the same file
-            picture.savefig(file, dpi=110, metadata={"Date": None} if file.suffix == ".svg" else None)
-    except OSError as error:
-        raise FacepipeError(f"the picture {file} can't be written: {error.strerror}") from error
+    save_picture(picture, file)
 
 
 def _draw_methods(axes: "Axes", figures: Mapping[str, Any], group: Mapping[str, float]) -> None:

@@ -115,6 +115,8 @@ def hog(words: int, cell: int, rounds: int, **options: Any) -> None:
     """A codebook of oriented gradients and a linear classifier of windows by their words; in this process, always."""
     if options["workers"] > 1:
         raise WrongUsageError("hog is trained in one process: leave out --workers")
+    if options["plot"]:
+        raise WrongUsageError("hog is trained without steps, so there are no curves to draw: leave out --plot")
     _train("hog", {**options, "engine": "local"}, words=words, cell=cell, rounds=rounds)
 
 
@@ -150,6 +152,7 @@ def labels(images: Path, boxes: Path, landmarks: Path, **options: Any) -> None:
 def _train(name: str, options: dict[str, Any], **own: Any) -> None:
     from dataclasses import replace
 
+    from facepipe.cli.training_picture import draw_curves
     from facepipe.trainings import DETECTORS, train_detector
 
     sources = read_sources(options["images"], options["boxes"], options["landmarks"])
@@ -163,11 +166,14 @@ def _train(name: str, options: dict[str, Any], **own: Any) -> None:
         done = train_detector(name, sources, out, chosen, fit)
     figures = {"weights": str(done.weights), "photos": done.photos, "faces": done.faces}
     figures["seconds"] = round(time.monotonic() - started, 1)
+    learned = f"{name}, from {done.faces:,} faces on {done.photos:,} photos"
     if options["as_json"]:
         print_json(figures)
-        return
-    click.echo(f"{done.weights}: {name}, from {done.faces:,} faces on {done.photos:,} photos")
-    click.echo(f"use it: facepipe models import {done.weights} --name my-{name}, then --set detect.model=my-{name}")
+    else:
+        click.echo(f"{done.weights}: {learned}")
+        click.echo(f"use it: facepipe models import {done.weights} --name my-{name}, then --set detect.model=my-{name}")
+    if options["plot"]:
+        draw_curves(options["plot"], out, learned)
 
 
 def read_sources(images: Sequence[Path], boxes: Sequence[Path], landmarks: Sequence[Path]) -> list[Any]:

@@ -19,11 +19,15 @@ def recogniser_options(command: Command) -> Command:
     add = with_options(
         click.option(
             "--images",
-            required=True,
             multiple=True,
             type=FOLDER,
             metavar="DIR",
             help="Photos, a folder a person; may be repeated.",
+        ),
+        click.option(
+            "--library",
+            metavar="DIR|URI",
+            help="A library: the people whom you have named or confirmed in it. Beside --images, or alone.",
         ),
         click.option("--grey", is_flag=True, help="Worn photos have lost their colours."),
         click.option(
@@ -127,12 +131,24 @@ def facenet(init: str, width: float, **options: Any) -> None:
     help="Of an embedding, learned by triplets; 0: the classifier's own.",
 )
 @click.option("--fine-tune", is_flag=True, help="Triplets teach the whole network rather than the projection alone.")
+@click.option("--triplets-alone", is_flag=True, help="Triplets teach the whole network from the beginning.")
 @triplet_options
 @recogniser_options
-def vggface(configuration: str, width: float, size: int, projection: int, fine_tune: bool, **options: Any) -> None:
+def vggface(
+    configuration: str,
+    width: float,
+    size: int,
+    projection: int,
+    fine_tune: bool,
+    triplets_alone: bool,
+    **options: Any,
+) -> None:
     """VGG-16 learns to classify people, then a projection of its descriptors learns by triplets."""
+    if triplets_alone and not projection:
+        raise WrongUsageError("--triplets-alone teaches a projection: leave out --projection 0")
     own = {"configuration": configuration, "width": width, "input_size": size, "projection": projection}
-    _train("vggface", options, **own, fine_tune=fine_tune, **_triplets(options))
+    stages = {"fine_tune": fine_tune, "triplets_alone": triplets_alone}
+    _train("vggface", options, **own, **stages, **_triplets(options))
 
 
 @click.command()
@@ -174,11 +190,13 @@ def _triplets(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _train(name: str, options: dict[str, Any], **own: Any) -> None:
-    from facepipe.labelled_people import WIDE, collect_photos
+    from facepipe.cli.training_picture import draw_curves
+    from facepipe.labelled_people import WIDE, collect_people
     from facepipe.runtime.engine import create_engine
     from facepipe.training.face_crops import CropVariation, Wear
     from facepipe.trainings import RECOGNISERS, claim, train_recogniser
 
+    images, named = options["images"], _named_faces(options)
     _, kind = RECOGNISERS[name]
     wear = Wear(options["grey"], options["shrink"], options["jpeg"])
     chosen: Any = kind(
@@ -190,10 +208,11 @@ def _train(name: str, options: dict[str, Any], **own: Any) -> None:
     )
     out = options["out"] or Path(f"training-{name}")
     started = time.monotonic()
-    claim(out, name, chosen, [str(folder.absolute()) for folder in options["images"]])
+    library = None if named is None else {"location": named.location, "people": named.digest}
+    claim(out, name, chosen, [str(folder.absolute()) for folder in images], library)
     engine = create_engine(options["engine"], options["address"])
     crops = WIDE._replace(alignment=chosen.alignment, fiducials=chosen.fiducials)
-    people = collect_photos(options["images"], out, options["config"], engine, crops)
+    people = collect_people(images, named, out, options["config"], engine, crops)
     for reason, count in people.left_out.items():
         click.echo(f"left out {reason}: {count:,}", err=True)
     with open_fit(options["engine"], options["address"], options["workers"]) as fit:
@@ -206,12 +225,31 @@ def _train(name: str, options: dict[str, Any], **own: Any) -> None:
         "left_out": people.left_out,
         "seconds": round(time.monotonic() - started, 1),
     }
+    learned = f"{name}, from {done.faces:,} faces of {len(people.names):,} people"
     if options["as_json"]:
         print_json(figures)
-        return
-    mean = "" if done.mean is None else f" --mean {done.mean}"
-    click.echo(f"{done.weights}: {name}, from {done.faces:,} faces of {len(people.names):,} people")
-    click.echo(
-        f"use it: facepipe models import {done.weights} --name my-{name}{mean}, then --embedder {name} --set "
-        f"embed.model=my-{name}"
-    )
+    else:
+        mean = "" if done.mean is None else f" --mean {done.mean}"
+        click.echo(f"{done.weights}: {learned}")
+        click.echo(
+            f"use it: facepipe models import {done.weights} --name my-{name}{mean}, then --embedder {name} --set "
+            f"embed.model=my-{name}"
+        )
+    if options["plot"]:
+        draw_curves(options["plot"], out, learned)
+
+
+def _named_faces(options: dict[str, Any]) -> Any:
+    """Return the faces of a library that are known to be somebody's; None where no library is given.
+
+    Raises:
+        WrongUsageError: there is nothing to learn from, or no such library, or nobody in it is named or confirmed.
+    """
+    if options["library"] is None:
+        if not options["images"]:
+            raise WrongUsageError("say whom to learn from: --images DIR, a folder a person, or --library DIR, or both")
+        return None
+    from facepipe.library.library import Library
+    from facepipe.stages.named_faces import named_faces
+
+    return named_faces(Library.open(options["library"]))

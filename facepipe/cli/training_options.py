@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from facepipe.cli.options import NEW_FOLDER, with_options
+from facepipe.cli.pictures import plot_option
 from facepipe.errors import WrongUsageError
 
 Command = Callable[..., Any]
@@ -36,6 +37,7 @@ def pace_options(command: Command) -> Command:
         ),
         click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="The greatest one."),
         click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Of Ray Train."),
+        plot_option("Draw how each network learned, step by step"),
     )
     return add(command)
 

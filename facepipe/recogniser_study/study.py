@@ -17,7 +17,7 @@ from facepipe.errors import WrongUsageError
 from facepipe.evaluation.clustering import compare_groups
 from facepipe.evaluation.lfw import read_pairs
 from facepipe.evaluation.pair_verdicts import Verdicts, accuracy, compare, judge_pairs
-from facepipe.labelled_people import WIDE, collect_photos
+from facepipe.labelled_people import WIDE, collect_people
 from facepipe.recogniser_study.contests import CONTESTS, eigenfaces
 from facepipe.recogniser_study.course import Course, Entry
 from facepipe.recogniser_study.judged_faces import JudgedFaces
@@ -79,8 +79,8 @@ def study_recogniser(
         raise WrongUsageError(f"{pairs_file} has {len(there)} folds: there is no fold {absent[0] + 1}")
     folds = folds or there
     people = {
-        alignment: collect_photos(
-            [*others, images], folder / f"people-{alignment}", config, open_engine(), _wide(alignment)
+        alignment: collect_people(
+            [*others, images], None, folder / f"people-{alignment}", config, open_engine(), _wide(alignment)
         )
         for alignment in contest.alignments
     }

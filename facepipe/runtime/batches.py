@@ -8,10 +8,31 @@ import pyarrow.compute as pc
 
 from facepipe.runtime.stage_group import HANDED_AT, SECONDS
 
+ROW = "row"
+
 
 def cut(rows: pa.Table, batch_rows: int) -> list[pa.Table]:
     """Return the rows in batches of so many, the last one perhaps smaller; none of none."""
     return [rows.slice(start, batch_rows) for start in range(0, len(rows), batch_rows)]
+
+
+def numbered(rows: pa.Table) -> pa.Table:
+    """Return rows with their numbers, by which `in_order` puts them in order again."""
+    return rows.append_column(ROW, pa.array(range(len(rows)), pa.int64()))
+
+
+def in_order(batches: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield numbered rows in the order of their numbers, each as soon as all before it are there."""
+    waiting: dict[int, pa.Table] = {}
+    following = 0
+    for batch in batches:
+        waiting |= {number: batch.slice(row, 1) for row, number in enumerate(batch[ROW].to_pylist())}
+        ready = []
+        while following in waiting:
+            ready.append(waiting.pop(following))
+            following += 1
+        if ready:
+            yield pa.concat_tables(ready)
 
 
 def gather(batches: Iterable[pa.Table], seconds: float) -> Iterator[pa.Table]:

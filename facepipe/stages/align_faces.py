@@ -17,7 +17,7 @@ from facepipe.models.cache import read_tensor, tensor_shapes, verified_file
 from facepipe.models.face_shape import shipped_shape
 from facepipe.stage import Resources
 from facepipe.stages.pixels import photos_of
-from facepipe.stages.rows import arrays_of, with_columns
+from facepipe.stages.rows import healthy_arrays, with_columns
 
 
 class Crops(NamedTuple):
@@ -125,8 +125,8 @@ class AlignFaces:
     def _align(self, table: pa.Table, cut: Cut) -> pa.Table:
         aligned: list[bytes] = []
         crops: list[list[bytes]] = []
-        faces = zip(photos_of(table), arrays_of(table["boxes"], 4), arrays_of(table["landmarks"], 10), strict=True)
-        for photo, boxes, landmarks in faces:
+        boxes_of, landmarks_of = healthy_arrays(table, "boxes", 4), healthy_arrays(table, "landmarks", 10)
+        for photo, boxes, landmarks in zip(photos_of(table), boxes_of, landmarks_of, strict=True):
             scale = np.float32(photo.scale)
             boxes_in_pixels = boxes * scale
             aligned.append(cut(photo.pixels, boxes_in_pixels, landmarks.reshape(-1, 5, 2) * scale).tobytes())

@@ -13,7 +13,7 @@ from facepipe.alignment.similarity import apply, inverse
 from facepipe.stage import Resources
 from facepipe.stages.align_faces import load_finder
 from facepipe.stages.pixels import photos_of
-from facepipe.stages.rows import arrays_of, flat_lists, with_columns
+from facepipe.stages.rows import flat_lists, healthy_arrays, with_columns
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class FindFiducials:
 
 def _find(table: pa.Table, finder: FindsFiducials) -> pa.Table:
     points: list[np.ndarray] = []
-    faces = zip(photos_of(table), arrays_of(table["boxes"], 4), arrays_of(table["landmarks"], 10), strict=True)
-    for photo, boxes, landmarks in faces:
+    boxes_of, landmarks_of = healthy_arrays(table, "boxes", 4), healthy_arrays(table, "landmarks", 10)
+    for photo, boxes, landmarks in zip(photos_of(table), boxes_of, landmarks_of, strict=True):
         of_photo = []
         for number, box in enumerate(boxes.astype(np.float64) * photo.scale):
             given = landmarks[number].reshape(5, 2).astype(np.float64) * photo.scale if len(landmarks) else None

@@ -17,6 +17,8 @@ from facepipe.imaging.decode import check_header, decode_photo
 from facepipe.isolation.child import Call, Payload
 from facepipe.sources.read_source import read_source
 
+CHANGED = "the file has changed since it was ingested: run ingest again"
+
 
 def open_identifier(max_bytes: int, max_pixels: int) -> Call:
     """Return the function from an address to what lies there: photo_id, bytes, media_type, status and message.
@@ -55,7 +57,7 @@ def open_decoder(max_bytes: int, max_pixels: int, max_side: int) -> Call:
     def decode(photo_id: str, uri: str, address: str) -> tuple[dict[str, Any], Payload]:
         data = read_source(address, max_bytes)
         if hashlib.sha256(data).hexdigest() != photo_id:
-            raise PhotoError(ErrorCode.VANISHED, "the file has changed since it was ingested: run ingest again")
+            raise PhotoError(ErrorCode.VANISHED, CHANGED)
         photo = decode_photo(data, max_side, max_pixels)
         taken_at = photo.taken_at or date_in_name(_name_in(uri))
         height, width = photo.pixels.shape[:2]

@@ -47,3 +47,9 @@ def arrays_of(column: pa.ChunkedArray, width: int) -> list[np.ndarray]:
     values = joined.values.to_numpy(zero_copy_only=False)
     offsets = joined.offsets.to_numpy()
     return [values[start:stop].reshape(-1, width) for start, stop in pairwise(offsets)]
+
+
+def healthy_arrays(table: pa.Table, name: str, width: int) -> list[np.ndarray]:
+    """Return each row's flat list as `arrays_of` does; of a row that has failed, whatever it holds, an empty one."""
+    arrays, status = arrays_of(table[name], width), table["status"].to_pylist()
+    return [array[:0] if failed else array for array, failed in zip(arrays, status, strict=True)]

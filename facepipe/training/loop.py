@@ -2,7 +2,8 @@
 
 What is learned is a `Task`; how long and how fast, a `Plan`. A step's batch is drawn from the seed and the step alone,
 so a training that stopped and went on sees the batches that it would have seen, and any number of workers see together
-what one would see alone: each takes its share of the batch's rows, and gradients are averaged over workers.
+what one would see alone: each takes its share of the batch's rows, and gradients are averaged over workers. What
+dropout leaves out depends on the worker, too.
 
 A task may also judge the network now and then (`Judged`): then the best network is what is learned, and a training ends
 early once the network gets no better.
@@ -35,6 +36,7 @@ from facepipe.errors import FacepipeError, TrainingError
 from facepipe.models.cache import publish
 from facepipe.training.checkpoint import Rows, learned_so_far, pack, restore
 from facepipe.training.memory import keep_freed_memory
+from facepipe.training.sources import hash_seed
 
 Batch = Mapping[str, Tensor]
 State = dict[str, Tensor]
@@ -251,6 +253,7 @@ def train(task: Task, plan: Plan, worker: Worker) -> None:
         if _gets_no_better(task, rows):
             break
         network.train()
+        torch.manual_seed(hash_seed(plan.seed, step, worker.rank))  # of dropout: it is the same after a kill
         batch = task.batch(np.random.default_rng([plan.seed, step]), share)
         batch = {name: values.to(worker.device, non_blocking=True) for name, values in batch.items()}
         for name, value in _take_step(task, plan, step, shared, optimizer, batch).items():

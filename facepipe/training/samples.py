@@ -57,6 +57,10 @@ class Samples:
 
     folder: Path
 
+    def __reduce__(self) -> tuple[type["Samples"], tuple[Path]]:
+        """Return what a copy is made of: another process may work in another folder."""
+        return Samples, (self.folder.absolute(),)
+
     def exists(self) -> bool:
         """Return whether they are there, all of them."""
         return (self.folder / _TABLE).exists()

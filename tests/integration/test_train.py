@@ -1,6 +1,7 @@
 """Detectors are trained through the real program, on drawn faces: killed, resumed, imported, and better than chance."""
 
 import csv
+import importlib.util
 import re
 import signal
 import subprocess
@@ -68,9 +69,11 @@ def test_mtcnn_learns_and_goes_on_after_a_kill(drawn: tuple[Drawn, Drawn], tmp_p
     command = arguments("mtcnn", drawn[0], tmp_path / "out", "--effort", "0.015")
     killed_once(command, tmp_path / "out" / "rnet", "samples/samples.json")
     first = (tmp_path / "out" / "pnet" / "model.safetensors").stat()
-    done = facepipe(*command, "--json")
+    plot = ("--plot", tmp_path / "curves.png") if importlib.util.find_spec("matplotlib") else ()
+    done = facepipe(*command, *plot, "--json")
     assert done.code == 0, done.err
     assert done.json["faces"] == 120
+    assert not plot or plot[1].read_bytes().startswith(b"\x89PNG")
     assert "onet: 30 of 30 steps, loss" in done.err
     assert "samples/s" in done.err
     assert (tmp_path / "out" / "pnet" / "model.safetensors").stat() == first  # not done again

@@ -1,11 +1,13 @@
 """Recognisers are trained as a user trains them: a folder a person, a training that goes on, a model that groups."""
 
+import importlib.util
 import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import safetensors.torch
+import torch
 
 from facepipe.models.cache import weights_path
 from tests.program import facepipe
@@ -62,8 +64,13 @@ def test_vggface_learns_in_two_stages_and_then_groups_photos(
     assert "vggface, projection: " in done.err
     weights = Path(done.json["weights"])
     before = weights.stat().st_mtime_ns
-    assert facepipe(*train).code == 0
+    plot = ("--plot", tmp_path / "curves.svg") if importlib.util.find_spec("matplotlib") else ()
+    assert facepipe(*train, *plot).code == 0
     assert weights.stat().st_mtime_ns == before  # what is finished is not done again
+    if plot:
+        drawn = (tmp_path / "curves.svg").read_text()
+        for words in ("vggface, from 26 faces of 14 people", "classifier", "projection", "kept: step "):
+            assert words in drawn
     state = safetensors.torch.load_file(weights)
     assert state["projection.weight"].shape == (16, 256)
     assert "fc8.weight" not in state
@@ -119,6 +126,31 @@ def test_facenet_is_adapted_and_brings_its_mean_along(people: Path, home: Path, 
     assert scratch.code == 0, scratch.err
     assert scratch.json["mean"] is None
     assert safetensors.torch.load_file(scratch.json["weights"])["stem.conv_1a.weight"].shape == (4, 3, 3, 3)
+
+
+@pytest.mark.long
+def test_two_workers_learn_what_one_learns(people: Path, home: Path, tmp_path: Path) -> None:
+    """Dropout is each worker's own, so the first stage is about the same; the second, which has none, is the same."""
+    train = ("train", "vggface", "--images", people, *SMALL_VGG[:-2], "--effort", "0.01")
+    one, two, half = Path("one"), Path("two"), Path("half")  # workers on Ray have another working directory
+    done = facepipe(*train, "--engine", "local", "--out", one, cwd=tmp_path)
+    assert done.code == 0, done.err
+    (tmp_path / half).mkdir()
+    for name in ("training.json", "people.json"):
+        shutil.copy(tmp_path / one / name, tmp_path / half)
+    for name in ("faces", "classifier"):
+        shutil.copytree(tmp_path / one / name, tmp_path / half / name)
+    for out in (half, two):
+        done = facepipe(*train, "--workers", "2", "--out", out, cwd=tmp_path)
+        assert done.code == 0, done.err
+        rows = pq.read_table(tmp_path / out / "projection" / "progress.parquet").to_pylist()
+        assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    expected = safetensors.torch.load_file(tmp_path / one / "projection" / "model.safetensors")
+    alike = safetensors.torch.load_file(tmp_path / half / "projection" / "model.safetensors")
+    assert max(float((alike[name] - values).abs().max()) for name, values in expected.items()) < 1e-5
+    learned = [safetensors.torch.load_file(tmp_path / out / "model.safetensors") for out in (one, two)]
+    first, second = (torch.cat([state[name].float().flatten() for name in learned[0]]) for state in learned)
+    assert float(torch.nn.functional.cosine_similarity(first, second, dim=0)) > 0.99  # of another seed: 0
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ def test_a_training_leaves_weights_of_the_chosen_sizes(drawn: Drawn, tmp_path: P
         (("--workers", "2"), "leave out --workers"),
         (("--learning-rate", "0.1"), "leave out --learning-rate"),
         (("--rounds", "6"), "--rounds"),
+        (("--plot", "curves.png"), "leave out --plot"),
     ],
 )
 def test_options_without_a_meaning_are_one_sentence(

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facepipe import schemas
-from facepipe.stages.rows import arrays_of, flat_lists, healthy, with_columns
+from facepipe.stages.rows import arrays_of, flat_lists, healthy, healthy_arrays, with_columns
 
 
 @given(st.lists(st.integers(0, 5), max_size=8), st.integers(1, 4))
@@ -32,3 +32,8 @@ def test_columns_are_replaced_or_added() -> None:
     added = with_columns(table, pa.schema([("faces", pa.int32())]), {"faces": [1, None]})
     assert added.schema.field("faces").type == pa.int32()
     assert added["faces"].to_pylist() == [1, None]
+
+
+def test_a_row_that_has_failed_holds_nothing() -> None:
+    table = pa.table({"status": ["", "vanished"], "boxes": flat_lists([np.ones(4), np.ones(8)])})
+    assert [array.tolist() for array in healthy_arrays(table, "boxes", 4)] == [[[1.0] * 4], []]

@@ -43,6 +43,12 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class Dropping(Parity):
+    def network(self) -> nn.Module:
+        return nn.Sequential(nn.Linear(2, self.width), nn.PReLU(), nn.Dropout(0.2), nn.Linear(self.width, 1))
+
+
+@dataclass(frozen=True)
 class Diverging(Parity):
     def losses(self, network: nn.Module, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         losses = super().losses(network, batch)
@@ -91,17 +97,18 @@ def test_it_learns_and_leaves_a_row_a_report(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("checkpoint*"))
 
 
+@pytest.mark.parametrize("task", [Parity(), Dropping()])
 @pytest.mark.parametrize("after", [5, 10, 25, 40])
-def test_one_that_stopped_goes_on_to_the_same_end(tmp_path: Path, after: int) -> None:
+def test_one_that_stopped_goes_on_to_the_same_end(tmp_path: Path, after: int, task: Parity) -> None:
     def stop(progress: Progress) -> None:
         if progress.step == after:
             raise StoppedError
 
-    whole = fit(Parity(), PLAN, tmp_path / "whole")
+    whole = fit(task, PLAN, tmp_path / "whole")
     with pytest.raises(StoppedError):
-        fit(Parity(), PLAN, tmp_path / "stopped", on_progress=stop)
+        fit(task, PLAN, tmp_path / "stopped", on_progress=stop)
     seen: list[int] = []
-    resumed = fit(Parity(), PLAN, tmp_path / "stopped", on_progress=lambda progress: seen.append(progress.step))
+    resumed = fit(task, PLAN, tmp_path / "stopped", on_progress=lambda progress: seen.append(progress.step))
     assert largest_difference(whole, resumed) == 0
     steps = [row["step"] for row in pq.read_table(tmp_path / "stopped" / "progress.parquet").to_pylist()]
     assert steps == list(range(5, 41, 5))

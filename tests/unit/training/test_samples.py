@@ -1,3 +1,4 @@
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,18 @@ def test_samples_share_all_arrays_but_one(tmp_path: Path) -> None:
     assert derived.arrays()["crop"].tolist() == np.arange(12).reshape(3, 4).tolist()
     assert Samples(tmp_path / "all").arrays()["person"].tolist() == [4, 5, 6]
     assert with_array(Samples(tmp_path / "all"), tmp_path / "some", "person", np.zeros(3)).arrays()["person"][0] == 4
+
+
+def test_a_copy_in_another_process_finds_them_wherever_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    writer = SampleWriter(Path("samples"))
+    writer.append(rows(0, 5))
+    sent = pickle.dumps(writer.finish())
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert len(pickle.loads(sent).arrays()["kind"]) == 5
 
 
 def test_batches_hold_so_many_of_each_kind_and_shares_make_up_the_whole(tmp_path: Path) -> None:
