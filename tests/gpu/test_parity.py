@@ -10,13 +10,18 @@ from PIL import Image
 
 from facepipe.alignment.box_crop import crop_faces
 from facepipe.clustering.knn import gpus, most_similar
+from facepipe.config import EmbedConfig
 from facepipe.demo_album import make_album
 from facepipe.detectors.ddfd import DDFD
 from facepipe.detectors.faceness import Faceness
 from facepipe.detectors.mtcnn import MTCNN
+from facepipe.embedders.deepface import DeepFace
 from facepipe.embedders.facenet import FaceNet
+from facepipe.embedders.vggface import VGGFace
 from facepipe.imaging.boxes import iou
 from facepipe.models.cache import load_weights
+from facepipe.models.locally_connected import LocallyConnected2d
+from facepipe.stages.align_faces import crops_for, cutter
 from facepipe.training.batches import MixedBatches
 from facepipe.training.labels import read_labels
 from facepipe.training.loop import Plan, Progress, fit
@@ -84,6 +89,35 @@ def test_embeddings_agree(photos: list[np.ndarray]) -> None:
     on_cpu = FaceNet.load("facenet-casia-webface", device="cpu", precision="float32").embed(crops)
     on_gpu = FaceNet.load("facenet-casia-webface", device="cuda").embed(crops)
     assert float((on_cpu * on_gpu).sum(axis=1).min()) > 0.9999
+
+
+@pytest.mark.parametrize(("name", "embedder"), [("vggface", VGGFace), ("deepface", DeepFace)])
+def test_embeddings_agree_of(name: str, embedder: type[VGGFace | DeepFace], photos: list[np.ndarray]) -> None:
+    cut = cutter(crops_for(EmbedConfig(embedder=name)))
+    found = MTCNN.load(device="cpu").detect(photos)
+    crops = [
+        cut(photo, faces.boxes, faces.landmarks)
+        for photo, faces in zip(photos, found, strict=True)
+        if faces.landmarks is not None
+    ]
+    on_cpu = embedder.load(name, device="cpu", precision="float32").embed(np.concatenate(crops))
+    on_gpu = embedder.load(name, device="cuda").embed(np.concatenate(crops))
+    assert float((on_cpu * on_gpu).sum(axis=1).min()) > 0.999
+
+
+def test_locally_connected_layers_agree_and_so_do_their_gradients() -> None:
+    torch.manual_seed(0)
+    layer, x = LocallyConnected2d(3, 4, 16, 5), torch.randn(4, 3, 16, 16)
+    results = {}
+    for device in ("cpu", "cuda"):
+        copy = LocallyConnected2d(3, 4, 16, 5).to(device)
+        copy.load_state_dict(layer.state_dict())
+        output = copy(x.to(device))
+        output.square().mean().backward()
+        assert copy.weight.grad is not None
+        results[device] = output.detach().cpu(), copy.weight.grad.cpu()
+    for on_cpu, on_gpu in zip(*results.values(), strict=True):
+        torch.testing.assert_close(on_cpu, on_gpu, atol=1e-3, rtol=1e-3)  # tensor cores round to ten bits
 
 
 def test_the_same_faces_are_nearest() -> None:

