@@ -24,6 +24,8 @@ DetectorName = Literal["mtcnn", "hog", "ddfd", "faceness"]
 EmbedderName = Literal["facenet", "vggface"]
 DETECTORS: tuple[str, ...] = get_args(DetectorName)
 EMBEDDERS: tuple[str, ...] = get_args(EmbedderName)
+MetricName = Literal["cosine", "l2", "chi2", "siamese"]
+METRICS: tuple[MetricName, ...] = get_args(MetricName)  # that compare faces by pairs (`evaluation.pair_metrics`)
 OWN_WEIGHTS = {"facenet": "facenet-casia-webface"}  # of an embedder; of others the model that bears its name
 Probability = Annotated[float, Field(gt=0, lt=1)]
 

@@ -10,8 +10,9 @@ import pyarrow as pa
 from facepipe import schemas
 from facepipe.config import EmbedConfig
 from facepipe.embedders.embedder import Embedder
-from facepipe.models.cache import find_record
+from facepipe.models.cache import find_record, tensor_shapes
 from facepipe.models.cohort import Cohort, cohort_of
+from facepipe.models.mean import mean_embedding
 from facepipe.stage import Resources
 from facepipe.stages.rows import flat_lists, with_columns
 
@@ -71,6 +72,18 @@ def settings_of_embedder(name: str) -> str:
     embedder = EMBEDDER_OF.get(record.architecture, "facenet") if record is not None else "facenet"
     centre = "true" if model == name else "false"
     return f"--embedder {embedder} --set embed.model={model} --set embed.centre={centre}"
+
+
+def may_be_negative(embed: EmbedConfig) -> bool:
+    """Return whether numbers of an embedding may be negative: FaceNet's, projected ones, those less a mean.
+
+    Raises:
+        WeightsError: the weights, which tell, are missing.
+        WrongUsageError: the model is unknown.
+    """
+    if embed.embedder == "facenet" or (embed.centre and mean_embedding(embed.weights) is not None):
+        return True
+    return "projection.weight" in tensor_shapes(embed.weights)
 
 
 def load_cohort(embed: EmbedConfig) -> Cohort | None:
