@@ -71,6 +71,9 @@ class EmbedConfig(Section):
     model: str = Field("", description="its weights, by name in `facepipe models list`; empty: the embedder's own")
     centre: bool = Field(True, description="subtract the model's mean embedding, where it has one")
     mirror: bool = Field(False, description="average with the mirrored face: slower, a little more accurate")
+    ten_crops: bool = Field(
+        False, description="average over ten crops at three scales, for evaluation: 30 times slower, mirror is included"
+    )
     precision: Literal["auto", "float32"] = Field("auto", description="auto: shorter numbers where hardware has them")
 
     @property

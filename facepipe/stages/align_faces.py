@@ -35,11 +35,29 @@ def crops_for(embed: EmbedConfig) -> Crops:
         WeightsError: its weights, which tell, are missing.
         WrongUsageError: the model is unknown.
     """
+    crops = _crops_of_network(embed)
+    return _for_ten_crops(crops) if embed.ten_crops else crops
+
+
+def _crops_of_network(embed: EmbedConfig) -> Crops:
     if embed.embedder == "facenet":
         return Crops(160, FACENET_GROW)
     from facepipe.models.vgg_network import input_size_of
 
     return Crops(input_size_of(tensor_shapes(embed.weights)), FACENET_GROW)
+
+
+def _for_ten_crops(crops: Crops) -> Crops:
+    """Return how faces are cut for ten crops at three scales, from how the network wants them.
+
+    The region is wider than the network's by as much as the smallest scale is, so that the centre of that shows what
+    the network is used to.
+    """
+    from facepipe.embedders.ten_crops import NETWORK, SCALES, face_sides
+
+    wider = SCALES[0] / NETWORK
+    grow_x, grow_y = (((1 + 2 * share) * wider - 1) / 2 for share in crops.grow)
+    return crops._replace(size=face_sides(crops.size)[-1], grow=(grow_x, grow_y))
 
 
 @dataclass(frozen=True)

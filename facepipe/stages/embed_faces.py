@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from facepipe.embedders.network_embedder import NetworkEmbedder
 
 NOT_CENTRED = " (not centred)"
+TEN_CROPS = " (ten crops)"
 EMBEDDER_OF = {"inception_resnet_v1": "facenet", "vgg": "vggface"}  # by the architecture of its weights
 
 
@@ -52,12 +53,18 @@ def load_embedder(embed: EmbedConfig) -> Embedder:
     from facepipe.embedders.vggface import VGGFace
 
     kind: type[NetworkEmbedder] = {"facenet": FaceNet, "vggface": VGGFace}[embed.embedder]
-    return kind.load(embed.weights, mirror=embed.mirror, centre=embed.centre, precision=embed.precision)
+    return kind.load(
+        embed.weights,
+        mirror=embed.mirror,
+        ten_crops=embed.ten_crops,
+        centre=embed.centre,
+        precision=embed.precision,
+    )
 
 
 def embedder_name(embed: EmbedConfig) -> str:
     """Return the name for vectors made with these settings; of different names they can't be compared."""
-    return embed.weights if embed.centre else f"{embed.weights}{NOT_CENTRED}"
+    return f"{embed.weights}{'' if embed.centre else NOT_CENTRED}{TEN_CROPS if embed.ten_crops else ''}"
 
 
 def embedders_of(photos: pa.Table) -> list[str]:
@@ -67,11 +74,13 @@ def embedders_of(photos: pa.Table) -> list[str]:
 
 def settings_of_embedder(name: str) -> str:
     """Return the options of the command line for the vectors of a name."""
-    model = name.removesuffix(NOT_CENTRED)
+    once = name.removesuffix(TEN_CROPS)
+    model = once.removesuffix(NOT_CENTRED)
     record = find_record(model)
     embedder = EMBEDDER_OF.get(record.architecture, "facenet") if record is not None else "facenet"
-    centre = "true" if model == name else "false"
-    return f"--embedder {embedder} --set embed.model={model} --set embed.centre={centre}"
+    centre = "true" if model == once else "false"
+    ten_crops = "" if once == name else " --set embed.ten_crops=true"
+    return f"--embedder {embedder} --set embed.model={model} --set embed.centre={centre}{ten_crops}"
 
 
 def may_be_negative(embed: EmbedConfig) -> bool:
@@ -87,8 +96,11 @@ def may_be_negative(embed: EmbedConfig) -> bool:
 
 
 def load_cohort(embed: EmbedConfig) -> Cohort | None:
-    """Return the cohort of the model that the settings name; None where it has none, or embeddings aren't centred."""
-    return cohort_of(embed.weights) if embed.centre else None
+    """Return the cohort that embeddings of these settings are compared with.
+
+    None where the model has none, and for embeddings of another kind: not centred, or of ten crops.
+    """
+    return cohort_of(embedder_name(embed))
 
 
 def _embed(table: pa.Table, embedder: Embedder) -> pa.Table:

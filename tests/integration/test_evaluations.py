@@ -79,6 +79,15 @@ def test_chi_squared_is_refused_where_features_may_be_negative(labelled: Path, t
     assert outcome.err.count("\n") == 1
 
 
+def test_verification_by_ten_crops_at_three_scales(labelled: Path, tmp_path: Path) -> None:
+    images, pairs = labelled / "lfw-dev" / "images", few_pairs(labelled, tmp_path)
+    settings = ("--embedder", "vggface", "--set", "embed.ten_crops=true")
+    outcome = facepipe("eval", "lfw", "--images", images, "--pairs", pairs, *settings, "--engine", "local", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["pairs"] == 4 * PER_KIND
+    assert outcome.json["auc"] >= 0.7
+
+
 def test_detection(labelled: Path, tmp_path: Path) -> None:
     with (labelled / "wider-dev" / "boxes.csv").open() as lines:
         rows = list(csv.DictReader(lines))
