@@ -24,6 +24,8 @@ DetectorName = Literal["mtcnn", "hog", "ddfd", "faceness"]
 EmbedderName = Literal["facenet", "vggface", "deepface"]
 DETECTORS: tuple[str, ...] = get_args(DetectorName)
 EMBEDDERS: tuple[str, ...] = get_args(EmbedderName)
+MetricName = Literal["cosine", "l2", "chi2", "siamese"]
+METRICS: tuple[MetricName, ...] = get_args(MetricName)  # that compare faces by pairs (`evaluation.pair_metrics`)
 OWN_WEIGHTS = {"facenet": "facenet-casia-webface"}  # of an embedder; of others the model that bears its name
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
@@ -74,6 +76,9 @@ class EmbedConfig(Section):
     )
     fiducials: Literal["detector", "dlib"] = Field(
         "detector", description="what 2d and 3d go by: the detector's five points, or dlib's 68 (model dlib-68)"
+    )
+    ten_crops: bool = Field(
+        False, description="average over ten crops at three scales, for evaluation: 30 times slower, mirror is included"
     )
     precision: Literal["auto", "float32"] = Field("auto", description="auto: shorter numbers where hardware has them")
 

@@ -18,13 +18,14 @@ from facepipe import schemas
 from facepipe.alignment.factorization import shape_of_faces
 from facepipe.clustering.crowding import crowding, make_cohort
 from facepipe.clustering.grouping import group_faces
-from facepipe.config import Config, EmbedConfig
+from facepipe.config import Config, EmbedConfig, MetricName
 from facepipe.errors import WrongUsageError
 from facepipe.evaluation.clustering import compare_groups
 from facepipe.evaluation.copies import make_copies
 from facepipe.evaluation.dedup import ORIGINAL, EvaluatedFile, evaluate_groups, false_pairs
 from facepipe.evaluation.detection import LEAST_HEIGHTS, evaluate_detections
-from facepipe.evaluation.lfw import read_pairs, verify
+from facepipe.evaluation.lfw import read_pairs, verify_learned
+from facepipe.evaluation.pair_metrics import NEGATIVE_FEATURES, judge_by_fold
 from facepipe.evaluation.spread_fit import fit_spread
 from facepipe.models.cohort import Cohort
 from facepipe.models.face_shape import FaceShape
@@ -37,7 +38,7 @@ from facepipe.sources.uris import path_to_uri, uri_to_path
 from facepipe.stage import Stage, check_chain
 from facepipe.stages.align_faces import AlignFaces
 from facepipe.stages.detect_faces import DetectFaces
-from facepipe.stages.embed_faces import EmbedFaces, embedder_name, load_cohort
+from facepipe.stages.embed_faces import EmbedFaces, embedder_name, load_cohort, may_be_negative
 from facepipe.stages.find_duplicates import (
     PHOTO_COLUMNS,
     compare_stages,
@@ -58,27 +59,33 @@ from facepipe.training.labels import read_boxes
 JUNK_SCORE = 0.5  # what a detector scores lower is hardly ever a face
 
 
-def evaluate_lfw(images: Path, pairs_file: Path, config: Config, engine: Engine) -> dict[str, Any]:
-    """Return the figures of LFW's View 2 (`evaluation.lfw.Verification`) and how many photos had no face found.
+def evaluate_lfw(
+    images: Path, pairs_file: Path, config: Config, engine: Engine, metric: MetricName = "cosine"
+) -> dict[str, Any]:
+    """Return the metric, the figures of LFW's View 2 (`evaluation.lfw.Verification`) and how many photos had no face.
 
     Args:
         images: the photos, `NAME/NAME_0001.jpg`.
         pairs_file: the pairs, in LFW's format.
         config: settings.
         engine: carries the stages out; closed afterwards.
+        metric: what compares two faces (`evaluation.pair_metrics`).
 
     Raises:
-        WrongUsageError: a photo of a pair is missing, or the pairs can't be read.
+        WrongUsageError: a photo of a pair is missing, the pairs can't be read, or the metric is chi2 and the embedder's
+            features may be negative.
     """
     pairs = read_pairs(pairs_file)
+    if metric == "chi2" and may_be_negative(config.embed):
+        raise WrongUsageError(NEGATIVE_FEATURES)  # said before any photo is read
     named = sorted({*pairs.left, *pairs.right})
     faces = embed_central_faces([images / f"{name}.jpg" for name in named], config, engine)
     place = {name: row for row, name in enumerate(named)}
     embeddings = embeddings_of(faces["embeddings"])  # (photos, D)
     left = embeddings[[place[name] for name in pairs.left]]
     right = embeddings[[place[name] for name in pairs.right]]
-    figures = verify((left * right).sum(axis=1), pairs.same, pairs.fold)
-    return asdict(figures) | {"undetected": _undetected(faces)}
+    figures = verify_learned(judge_by_fold(metric, left, right, pairs.same, pairs.fold), pairs.same, pairs.fold)
+    return {"metric": metric, **asdict(figures), "undetected": _undetected(faces)}
 
 
 class LabelledFaces(NamedTuple):

@@ -15,7 +15,7 @@ from facepipe.cli.options import (
     print_json,
 )
 from facepipe.cli.pictures import plot_option
-from facepipe.config import DETECTORS, EMBEDDERS
+from facepipe.config import DETECTORS, EMBEDDERS, METRICS, MetricName
 from facepipe.errors import WrongUsageError
 
 images_option = click.option("--images", required=True, type=FOLDER, metavar="DIR")
@@ -29,13 +29,21 @@ def evaluate() -> None:
 @evaluate.command()
 @images_option
 @click.option("--pairs", required=True, type=FILE, metavar="FILE")
+@click.option(
+    "--metric",
+    type=click.Choice(METRICS),
+    default="cosine",
+    show_default=True,
+    help="What compares two faces; chi2 and siamese learn weights on the other folds.",
+)
 @model_options
 @computing_options
-def lfw(images: Path, pairs: Path, **options: Any) -> None:
+def lfw(images: Path, pairs: Path, metric: MetricName, **options: Any) -> None:
     """Verification on LFW's View 2: same person or not, the threshold chosen on the other folds."""
     from facepipe import evaluations
 
-    _show(evaluations.evaluate_lfw(images, pairs, options["config"], _engine(options)), options["as_json"])
+    figures = evaluations.evaluate_lfw(images, pairs, options["config"], _engine(options), metric)
+    _show(figures, options["as_json"])
 
 
 @evaluate.command()

@@ -1,4 +1,4 @@
-"""What embedders by a network share: batches, the mirrored face, centring, unit length."""
+"""What embedders by a network share: batches, several views of a face, centring, unit length."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal, Self
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from facepipe.embedders.ten_crops import face_sides, thirty_views
 from facepipe.errors import FacepipeError
 from facepipe.models.cache import load_weights
 from facepipe.models.mean import mean_embedding
@@ -25,7 +26,7 @@ class NetworkEmbedder:
     gives raw output of unit length.
 
     Attributes:
-        input_size: side of the crops, in pixels.
+        input_size: side of the crops, in pixels: the network's, or that from which ten crops at three scales are taken.
         dimension: numbers of an embedding.
         alignment: `box`.
         architecture: of its weights.
@@ -43,6 +44,7 @@ class NetworkEmbedder:
         *,
         device: str = "cpu",
         mirror: bool = False,
+        ten_crops: bool = False,
         precision: Precision = "auto",
     ) -> None:
         """Move a network to its device.
@@ -52,15 +54,19 @@ class NetworkEmbedder:
             mean: (D,) float32, or None.
             device: `cpu`, or `cuda` (with an index, if need be).
             mirror: embed each crop and its mirror image, and add their raw outputs.
+            ten_crops: embed ten crops at three scales (`thirty_views`), and add their raw outputs. Half of them are
+                mirrored, so that `mirror` changes nothing then.
             precision: `auto` takes shorter numbers where the device has them: half precision on CUDA.
         """
         self._device = torch.device(device)
         exact = precision == "float32"
         self._dtype = torch.float16 if self._device.type == "cuda" and not exact else torch.float32
-        self.input_size, self.dimension = network.input_size, network.dimension
+        self._network_size: int = network.input_size
+        self.input_size = face_sides(self._network_size)[-1] if ten_crops else self._network_size
+        self.dimension = network.dimension
         self._network = self._place(network, exact=exact)
         self._mean = None if mean is None else torch.from_numpy(mean.copy()).to(self._device)
-        self._mirror = mirror
+        self._mirror, self._ten_crops = mirror, ten_crops
 
     def _place(self, network: Any, *, exact: bool) -> Any:
         """Return the network on its device, in the type of its images."""
@@ -78,6 +84,7 @@ class NetworkEmbedder:
         device: str | None = None,
         *,
         mirror: bool = False,
+        ten_crops: bool = False,
         centre: bool = True,
         precision: Precision = "auto",
     ) -> Self:
@@ -87,6 +94,7 @@ class NetworkEmbedder:
             model: a name in `facepipe models list`.
             device: `cpu` or `cuda`; None: `cuda` where there is one.
             mirror: embed each crop and its mirror image, and add their raw outputs.
+            ten_crops: embed ten crops at three scales, and add their raw outputs.
             centre: subtract the model's mean embedding, where it has one.
             precision: `auto` takes shorter numbers where the device has them.
 
@@ -96,7 +104,7 @@ class NetworkEmbedder:
         """
         weights = load_weights(model, cls.architecture)
         mean = mean_embedding(model) if centre else None
-        return cls.of(weights, mean, device, mirror=mirror, precision=precision)
+        return cls.of(weights, mean, device, mirror=mirror, ten_crops=ten_crops, precision=precision)
 
     @classmethod
     def of(
@@ -106,6 +114,7 @@ class NetworkEmbedder:
         device: str | None = None,
         *,
         mirror: bool = False,
+        ten_crops: bool = False,
         precision: Precision = "auto",
     ) -> Self:
         """Return an embedder with given weights; for the others see `load`.
@@ -117,13 +126,13 @@ class NetworkEmbedder:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         network = cls.network_class.shaped_like(weights)
         network.load_state_dict(weights)
-        return cls(network, mean, device=device, mirror=mirror, precision=precision)
+        return cls(network, mean, device=device, mirror=mirror, ten_crops=ten_crops, precision=precision)
 
     def embed(self, crops: np.ndarray) -> np.ndarray:
         """Return the embeddings, (N, D) float32, each of unit length, in the crops' order; (0, D) for none.
 
         Args:
-            crops: (N, S, S, 3) uint8 RGB.
+            crops: (N, input_size, input_size, 3) uint8 RGB.
 
         Raises:
             FacepipeError: a vector is not finite or has no direction, so the weights can't be right.
@@ -135,14 +144,21 @@ class NetworkEmbedder:
         embeddings = np.empty((len(crops), self.dimension), np.float32)
         with torch.inference_mode():
             for start, images in self._batches(crops):
-                raw = self._raw(images)  # (B, D)
-                if self._mirror:
-                    raw += self._raw(images.flip(3))
+                raw = torch.stack([self._raw(view) for view in self._views(images)]).sum(dim=0)  # (B, D)
                 embeddings[start : start + len(raw)] = self._finish(raw).cpu().numpy()
         return embeddings
 
+    def _views(self, images: Tensor) -> Iterator[Tensor]:
+        """Yield what the network sees of crops (B, 3, input_size, input_size): (B, 3, S, S) each."""
+        if self._ten_crops:
+            yield from thirty_views(images, self._network_size)
+            return
+        yield images
+        if self._mirror:
+            yield images.flip(3)
+
     def _batches(self, crops: np.ndarray) -> Iterator[tuple[int, Tensor]]:
-        """Yield (index of the first crop, (B, 3, S, S) on the device, channels last in memory)."""
+        """Yield (index of the first crop, (B, 3, input_size, input_size) on the device, channels last in memory)."""
         size = BATCH.get(self._device.type, BATCH["cpu"])
         for start in range(0, len(crops), size):
             # A copy, since crops may be a read-only view of Arrow's memory, which torch refuses to vouch for.

@@ -1,5 +1,6 @@
 """Face verification by the protocol of Labeled Faces in the Wild, View 2 (Huang et al. 2007, section 3)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -41,7 +42,7 @@ class Verification:
     Attributes:
         accuracy: mean of the folds' accuracies, 0 to 1.
         accuracy_se: its standard error: the folds' standard deviation over the root of their number.
-        folds: accuracy of each fold, the threshold chosen on the others.
+        folds: accuracy of each fold, the threshold chosen, and whatever else is learned, on the others.
         auc: area under the ROC curve over all pairs.
         tar_at_far: true accept rate at each false accept rate over all pairs.
         pairs: how many there are.
@@ -95,14 +96,33 @@ def verify(similarities: Floats, same: Bools, fold: Ints) -> Verification:
         same: (P,) bool, whether a pair shows one person; both kinds must occur.
         fold: (P,) int64, at least two different folds.
     """
+    return verify_learned(lambda _: similarities, same, fold)
+
+
+def verify_learned(judge: Callable[[Bools], Floats], same: Bools, fold: Ints) -> Verification:
+    """Return how well similarities that are learned from the other folds tell pairs of one person from pairs of two.
+
+    The area under the ROC curve and the accept rates are those of all pairs in one order, each pair's similarity
+    learned without its fold. So similarities must mean the same whichever fold was left out
+    (`pair_metrics.judge_pairs`).
+
+    Args:
+        judge: which pairs to learn from in, (P,) bool; the similarities of all pairs out, (P,), those of the pairs that
+            are learned from such that a threshold between them suits the others.
+        same: (P,) bool, whether a pair shows one person; both kinds must occur.
+        fold: (P,) int64, at least two different folds.
+    """
     names = np.unique(fold)
     if len(names) < 2 or same.all() or not same.any():
         raise WrongUsageError("LFW's protocol needs at least two folds, and pairs of one person and of two")
     accuracies = []
+    similarities = np.empty(len(same))
     for name in names:
         here = fold == name
-        threshold = best_threshold(similarities[~here], same[~here])
-        accuracies.append(float(np.mean((similarities[here] >= threshold) == same[here])))
+        judged = judge(~here)
+        threshold = best_threshold(judged[~here], same[~here])
+        accuracies.append(float(np.mean((judged[here] >= threshold) == same[here])))
+        similarities[here] = judged[here]
     rates = {f"{rate:g}": true_accept_rate(similarities, same, rate) for rate in FALSE_ACCEPT_RATES}
     return Verification(
         accuracy=float(np.mean(accuracies)),

@@ -44,7 +44,8 @@ def crops_for(embed: EmbedConfig) -> Crops:
         WrongUsageError: the model is unknown.
     """
     alignment = alignment_of(embed)
-    return Crops(_input_size(embed), grow_of(alignment), alignment, embed.fiducials)
+    crops = Crops(_input_size(embed), grow_of(alignment), alignment, embed.fiducials)
+    return _for_ten_crops(crops) if embed.ten_crops else crops
 
 
 def alignment_of(embed: EmbedConfig) -> str:
@@ -100,6 +101,19 @@ def load_finder(fiducials: str) -> FindsFiducials:
         WrongUsageError: dlib is not installed.
     """
     return DlibPoints(verified_file("dlib-68")) if fiducials == "dlib" else DetectorPoints(shipped_shape())
+
+
+def _for_ten_crops(crops: Crops) -> Crops:
+    """Return how faces are cut for ten crops at three scales, from how the network wants them.
+
+    The region is wider than the network's by as much as the smallest scale is, so that the centre of that shows what
+    the network is used to.
+    """
+    from facepipe.embedders.ten_crops import NETWORK, SCALES, face_sides
+
+    wider = SCALES[0] / NETWORK
+    grow_x, grow_y = (((1 + 2 * share) * wider - 1) / 2 for share in crops.grow)
+    return crops._replace(size=face_sides(crops.size)[-1], grow=(grow_x, grow_y))
 
 
 @dataclass(frozen=True)

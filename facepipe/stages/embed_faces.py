@@ -10,8 +10,9 @@ import pyarrow as pa
 from facepipe import schemas
 from facepipe.config import EmbedConfig
 from facepipe.embedders.embedder import Embedder
-from facepipe.models.cache import find_record
+from facepipe.models.cache import find_record, tensor_shapes
 from facepipe.models.cohort import Cohort, cohort_of
+from facepipe.models.mean import mean_embedding
 from facepipe.stage import Resources
 from facepipe.stages.align_faces import alignment_of, own_alignment
 from facepipe.stages.rows import flat_lists, with_columns
@@ -52,7 +53,13 @@ def load_embedder(embed: EmbedConfig) -> Embedder:
     from facepipe.embedders.vggface import VGGFace
 
     kind: type[NetworkEmbedder] = {"facenet": FaceNet, "vggface": VGGFace, "deepface": DeepFace}[embed.embedder]
-    return kind.load(embed.weights, mirror=embed.mirror, centre=embed.centre, precision=embed.precision)
+    return kind.load(
+        embed.weights,
+        mirror=embed.mirror,
+        ten_crops=embed.ten_crops,
+        centre=embed.centre,
+        precision=embed.precision,
+    )
 
 
 def embedder_name(embed: EmbedConfig) -> str:
@@ -68,6 +75,7 @@ def embedder_name(embed: EmbedConfig) -> str:
         "not centred": not embed.centre,
         f"aligned {embed.alignment}": bool(embed.alignment) and embed.alignment != own_alignment(embed),
         "points by dlib": embed.fiducials == "dlib" and alignment_of(embed) != "box",
+        "ten crops": embed.ten_crops,
     }
     told = ", ".join(words for words, departs in departures.items() if departs)
     return f"{embed.weights} ({told})" if told else embed.weights
@@ -88,12 +96,29 @@ def settings_of_embedder(name: str) -> str:
         settings["alignment"] = told.partition("aligned ")[2].partition(",")[0]
     if "points by dlib" in told:
         settings["fiducials"] = "dlib"
+    if "ten crops" in told:
+        settings["ten_crops"] = "true"
     return " ".join([f"--embedder {embedder}", *(f"--set embed.{key}={value}" for key, value in settings.items())])
 
 
+def may_be_negative(embed: EmbedConfig) -> bool:
+    """Return whether numbers of an embedding may be negative: FaceNet's, projected ones, those less a mean.
+
+    Raises:
+        WeightsError: the weights, which tell, are missing.
+        WrongUsageError: the model is unknown.
+    """
+    if embed.embedder == "facenet" or (embed.centre and mean_embedding(embed.weights) is not None):
+        return True
+    return "projection.weight" in tensor_shapes(embed.weights)
+
+
 def load_cohort(embed: EmbedConfig) -> Cohort | None:
-    """Return the cohort of the model that the settings name; None where it has none, or embeddings aren't centred."""
-    return cohort_of(embed.weights) if embed.centre else None
+    """Return the cohort that embeddings of these settings are compared with.
+
+    None where the model has none, and for embeddings of another kind: not centred, or of ten crops.
+    """
+    return cohort_of(embedder_name(embed))
 
 
 def _embed(table: pa.Table, embedder: Embedder) -> pa.Table:

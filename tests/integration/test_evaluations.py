@@ -55,7 +55,37 @@ def test_verification(labelled: Path, tmp_path: Path) -> None:
     assert set(figures) >= {"accuracy", "accuracy_se", "folds", "auc", "tar_at_far", "pairs", "undetected"}
     assert set(figures["tar_at_far"]) == {"0.01", "0.001"}
     assert (figures["pairs"], len(figures["folds"])) == (4 * PER_KIND, FOLDS)
+    assert figures["metric"] == "cosine"
     assert figures["accuracy"] >= 0.9
+
+
+def test_verification_by_a_learned_metric(labelled: Path, tmp_path: Path) -> None:
+    images, pairs = labelled / "lfw-dev" / "images", few_pairs(labelled, tmp_path)
+    arguments = ("--images", images, "--pairs", pairs, "--metric", "siamese", "--engine", "local", "--json")
+    outcome = facepipe("eval", "lfw", *arguments)
+    assert outcome.code == 0, outcome.err
+    figures = outcome.json
+    assert figures["metric"] == "siamese"
+    assert (figures["pairs"], len(figures["folds"])) == (4 * PER_KIND, FOLDS)
+    assert figures["accuracy"] >= 0.85  # by weights that 24 pairs teach
+    assert figures["auc"] >= 0.95
+
+
+def test_chi_squared_is_refused_where_features_may_be_negative(labelled: Path, tmp_path: Path) -> None:
+    images, pairs = labelled / "lfw-dev" / "images", few_pairs(labelled, tmp_path)
+    outcome = facepipe("eval", "lfw", "--images", images, "--pairs", pairs, "--metric", "chi2", "--engine", "local")
+    assert outcome.code == 2
+    assert "chi2 is for features that are never negative, such as DeepFace's" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_verification_by_ten_crops_at_three_scales(labelled: Path, tmp_path: Path) -> None:
+    images, pairs = labelled / "lfw-dev" / "images", few_pairs(labelled, tmp_path)
+    settings = ("--embedder", "vggface", "--set", "embed.ten_crops=true")
+    outcome = facepipe("eval", "lfw", "--images", images, "--pairs", pairs, *settings, "--engine", "local", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["pairs"] == 4 * PER_KIND
+    assert outcome.json["auc"] >= 0.7
 
 
 def test_detection(labelled: Path, tmp_path: Path) -> None:
