@@ -17,12 +17,12 @@ def print_recogniser_table(figures: Mapping[str, Any]) -> None:
         "learned for": 13,
         "samples/s": 11,
     }
-    click.echo(f"{'':20}" + "".join(f"{title:>{width}}" for title, width in titles.items()))
+    click.echo(f"{'':24}" + "".join(f"{title:>{width}}" for title, width in titles.items()))
     for name, row in figures["rows"].items():
         learned = "" if row["seconds"] is None else f"{row['seconds'] / 60:9.1f} min{row['samples_per_second']:11,.0f}"
         click.echo(
-            f"{name:20}{row['accuracy']:9.3f} ± {row['se']:.3f}{row['auc']:8.3f}{row['tar_at_far_0.01']:13.3f}"
-            f"{row['bcubed_f']:10.3f}"
+            f"{name:24}{row['accuracy']:9.3f} ± {row['se']:.3f}{row['auc']:8.3f}{row['tar_at_far_0.01']:13.3f}"
+            f"{'' if row['bcubed_f'] is None else format(row['bcubed_f'], '.3f'):>10}"
             f"{row['faces_per_second']:9,.0f}{learned}"
         )
     click.echo()

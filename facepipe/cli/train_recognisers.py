@@ -99,13 +99,15 @@ def triplet_options(command: Command) -> Command:
 def facenet(init: str, width: float, **options: Any) -> None:
     """Inception-ResNet-v1 learns by triplets: given weights are adapted to your photos, or one learns from scratch."""
     from facepipe.models.mean import mean_embedding
+    from facepipe.training.facenet.train import SCRATCH_BATCH
 
     if width * 8 % 1:
         raise WrongUsageError(f"--width must be a multiple of 1/8, such as 0.25, not {width}")
     weights = None if init == "none" else weights_of(init, "inception_resnet_v1")
     given = weights is not None and Path(init).suffix != ".safetensors"
     mean = mean_embedding(init) if given else None
-    _train("facenet", options, init=weights, mean=mean, width=width, **_triplets(options))
+    usual = SCRATCH_BATCH if weights is None else {}
+    _train("facenet", options, init=weights, mean=mean, width=width, **usual | _triplets(options))
 
 
 @click.command()

@@ -14,17 +14,18 @@ from facepipe.embedders.deepface import DeepFace
 from facepipe.embedders.facenet import FaceNet
 from facepipe.embedders.vggface import VGGFace
 from facepipe.evaluation.eigenfaces import SIZE, Eigenfaces
+from facepipe.evaluation.pair_metrics import LEARNED
 from facepipe.models.cache import load_weights
 from facepipe.models.deepface_network import DeepFaceNetwork
 from facepipe.models.inception_resnet_v1 import INPUT_SIZE
 from facepipe.models.mean import mean_embedding
 from facepipe.models.vgg_network import VGG
 from facepipe.recogniser_study.course import Course, Entry
-from facepipe.stages.align_faces import Crops
+from facepipe.stages.align_faces import Crops, ten_crops_of
 from facepipe.training.deepface.train import DeepFaceOptions
 from facepipe.training.face_crops import CropVariation, Wear
 from facepipe.training.face_samples import FaceSamples
-from facepipe.training.facenet.train import FaceNetOptions, MakeNetwork
+from facepipe.training.facenet.train import SCRATCH_BATCH, FaceNetOptions, MakeNetwork
 from facepipe.training.loop import FINISHED, State
 from facepipe.training.people import NOBODY
 from facepipe.training.vggface.train import CLASSIFIER, VggFaceOptions, trunk_of
@@ -66,7 +67,7 @@ def _facenet(course: Course, fold: int, seed: int) -> Iterator[Entry]:
         embedder = FaceNet.of(state, mean)
         yield Entry(name, embedder, crops, training=training)
         yield Entry(f"{name}, worn", embedder, crops, WORN, training)
-    scratch = FaceNetOptions(seed=seed)
+    scratch = FaceNetOptions(seed=seed, **SCRATCH_BATCH)
     untrained = _seeded(MakeNetwork(None, None, scratch.width), seed)
     yield Entry("untrained", FaceNet.of(untrained.trunk.state_dict()), crops)
     training = course.train("facenet", "scratch", scratch, fold)
@@ -82,13 +83,16 @@ def _vggface(course: Course, fold: int, seed: int) -> Iterator[Entry]:
     training = course.train("vggface", "staged", options, fold)
     classifier = training / CLASSIFIER
     yield Entry("first stage", VGGFace.of(trunk_of(_read(classifier / FINISHED))), crops, training=classifier)
-    yield Entry("second stage", VGGFace.of(read_weights(training / WEIGHTS)), crops, training=training)
+    learned = read_weights(training / WEIGHTS)
+    yield Entry("second stage", VGGFace.of(learned), crops, training=training)
+    ten = ten_crops_of(crops)
+    yield Entry("second stage, ten crops", VGGFace.of(learned, ten_crops=True), ten)
     alone = course.train("vggface", "triplets", VggFaceOptions(seed=seed, configuration="A", triplets_alone=True), fold)
     yield Entry("triplets alone", VGGFace.of(read_weights(alone / WEIGHTS)), crops, training=alone)
 
 
 def _deepface(course: Course, fold: int, seed: int) -> Iterator[Entry]:
-    """Yield the network on faces aligned in space, in the plane, and not at all."""
+    """Yield the network on faces aligned in space, by every metric, in the plane, and not at all."""
     size = DeepFaceOptions().input_size
     network = _seeded(lambda: DeepFaceNetwork(DeepFaceOptions().width, size), seed)
     yield Entry("untrained", DeepFace.of(network.state_dict()), Crops(size, grow_of("3d"), "3d", "dlib"))
@@ -96,7 +100,11 @@ def _deepface(course: Course, fold: int, seed: int) -> Iterator[Entry]:
         options = DeepFaceOptions(seed=seed, alignment=alignment, fiducials="dlib")
         training = course.train("deepface", alignment, options, fold, alignment)
         crops = Crops(size, grow_of(alignment), alignment, "dlib")
-        yield Entry(alignment, DeepFace.of(read_weights(training / WEIGHTS)), crops, training=training)
+        embedder = DeepFace.of(read_weights(training / WEIGHTS))
+        yield Entry(alignment, embedder, crops, training=training)
+        if alignment == "3d":
+            for metric in LEARNED:
+                yield Entry(f"{alignment}, {metric}", embedder, crops, metric=metric)
 
 
 CONTESTS: Mapping[str, Contest] = {
@@ -116,6 +124,7 @@ CONTESTS: Mapping[str, Contest] = {
         (
             ("second stage", "first stage"),
             ("second stage", "triplets alone"),
+            ("second stage, ten crops", "second stage"),
             ("second stage", "untrained"),
             ("second stage", EIGENFACES),
         ),
@@ -123,7 +132,15 @@ CONTESTS: Mapping[str, Contest] = {
     "deepface": Contest(
         _deepface,
         ("box", "2d", "3d"),
-        (("3d", "2d"), ("3d", "box"), ("2d", "box"), ("3d", "untrained"), ("3d", EIGENFACES)),
+        (
+            ("3d", "2d"),
+            ("3d", "box"),
+            ("2d", "box"),
+            ("3d, chi2", "3d"),
+            ("3d, siamese", "3d"),
+            ("3d", "untrained"),
+            ("3d", EIGENFACES),
+        ),
     ),
 }
 

@@ -13,6 +13,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from facepipe.config import MetricName
+from facepipe.errors import WrongUsageError
 from facepipe.evaluation.lfw import Pairs
 from facepipe.labelled_people import LabelledPeople
 from facepipe.recogniser_study.judged_faces import JudgedFaces
@@ -43,6 +45,7 @@ class Entry(NamedTuple):
         crops: that it wants.
         wear: of the photos.
         training: folder of its training; None: there was none.
+        metric: by which pairs are compared; what it has to learn, other folds' pairs teach.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Entry(NamedTuple):
     crops: Crops
     wear: Wear = UNWORN
     training: Path | None = None
+    metric: MetricName = "cosine"
 
 
 @dataclass(frozen=True)
@@ -74,11 +78,23 @@ class Course:
     effort: float
     share: float
 
-    def photos_of(self, fold: int) -> NDArray[np.intp]:
-        """Return which of the judged photos show people of a fold."""
-        folds = self._fold_of
+    @cached_property
+    def fold_of_photos(self) -> NDArray[np.int64]:
+        """The fold (N,) of the person on each judged photo; -1 for people in no pair."""
         names = [name.partition("/")[0] for name in self.judged.names]
-        return np.flatnonzero([folds.get(name) == fold for name in names])
+        return np.array([self._fold_of.get(name, -1) for name in names], np.int64)
+
+    @cached_property
+    def rows_of_pairs(self) -> NDArray[np.intp]:
+        """The judged photos (P, 2) of each pair.
+
+        Raises:
+            WrongUsageError: one is missing.
+        """
+        place = {name: row for row, name in enumerate(self.judged.names)}
+        if missing := [name for name in (*self.pairs.left, *self.pairs.right) if name not in place]:
+            raise WrongUsageError(f"the pairs name {missing[0]}, which is not among the photos in {self.judged.images}")
+        return np.array([[place[name] for name in side] for side in (self.pairs.left, self.pairs.right)]).T
 
     @cached_property
     def _fold_of(self) -> dict[str, int]:

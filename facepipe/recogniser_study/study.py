@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from facepipe.clustering.grouping import GroupingSettings, group_faces
 from facepipe.config import Config
 from facepipe.errors import WrongUsageError
 from facepipe.evaluation.clustering import compare_groups
 from facepipe.evaluation.lfw import read_pairs
+from facepipe.evaluation.pair_metrics import UNLEARNED, compare_pairs
 from facepipe.evaluation.pair_verdicts import Verdicts, accuracy, compare, judge_pairs
 from facepipe.labelled_people import WIDE, collect_people
 from facepipe.recogniser_study.contests import CONTESTS, eigenfaces
@@ -106,27 +108,34 @@ def study_recogniser(
 
 def _judge(course: Course, fold: int, seed: int, entry: Entry, row: Row) -> None:
     """Judge a contestant on a fold's pairs, and by how it groups all photos of the fold's people."""
-    names = course.judged.names
-    photos = course.photos_of(fold)
-    place = {names[photo]: number for number, photo in enumerate(photos.tolist())}
-    sides = (course.pairs.left, course.pairs.right)
-    here = np.flatnonzero(course.pairs.fold == fold)
-    if missing := [side[pair] for side in sides for pair in here if side[pair] not in place]:
-        raise WrongUsageError(f"the pairs name {missing[0]}, which is not among the photos in {course.judged.images}")
-    crops = np.asarray(course.judged.crops(entry.crops, entry.wear)[photos])
+    same, here = course.pairs.same, course.pairs.fold == fold
+    photos = np.flatnonzero(course.fold_of_photos == fold)
+    needed = photos if entry.metric in UNLEARNED else np.flatnonzero(course.fold_of_photos >= 0)
+    crops = np.asarray(course.judged.crops(entry.crops, entry.wear)[needed])
     started = time.perf_counter()
-    embeddings = entry.embedder.embed(crops)
-    row.speeds.append(len(photos) / (time.perf_counter() - started))
-    left, right = (embeddings[[place[side[pair]] for pair in here]] for side in sides)
-    row.verdicts.append(judge_pairs((left * right).sum(axis=1), course.pairs.same[here]))
+    found = entry.embedder.embed(crops)
+    row.speeds.append(len(needed) / (time.perf_counter() - started))
+    features = np.zeros((len(course.judged.names), found.shape[1]), np.float32)
+    features[needed] = found
+    pairs, fold_of = course.rows_of_pairs, course.pairs.fold
+    similarities = compare_pairs(entry.metric, features, pairs[~here], same[~here], pairs[here], fold_of[~here])
+    row.verdicts.append(judge_pairs(similarities, same[here]))
+    if entry.metric == "cosine":  # groups come from distances alone
+        row.bcubed.append(_grouped(course, fold, seed, entry, features[photos], photos))
+    if entry.training is not None:
+        row.trainings.append(entry.training)
+
+
+def _grouped(
+    course: Course, fold: int, seed: int, entry: Entry, embeddings: NDArray[np.float32], photos: NDArray[np.intp]
+) -> float:
+    """Return the BCubed F of a fold's photos, grouped by distances that suit people held out of the training."""
     held_out, person = course.held_out(fold, entry.crops, seed)
     distances = fit_distances(entry.embedder.embed(held_out), person)
     settings = GroupingSettings(link_distance=distances.link, average_distance=distances.average)
     groups = group_faces(embeddings, np.arange(len(photos)), settings).labels
-    people = np.array([names[photo].partition("/")[0] for photo in photos.tolist()])
-    row.bcubed.append(compare_groups(people, groups).bcubed.f)
-    if entry.training is not None:
-        row.trainings.append(entry.training)
+    people = np.array([course.judged.names[photo].partition("/")[0] for photo in photos.tolist()])
+    return compare_groups(people, groups).bcubed.f
 
 
 def _wide(alignment: str) -> Crops:
@@ -140,7 +149,7 @@ def _figures(row: Row) -> dict[str, Any]:
         "se": right.se,
         "auc": statistics.mean(verdicts.auc for verdicts in row.verdicts),
         "tar_at_far_0.01": statistics.mean(verdicts.tar for verdicts in row.verdicts),
-        "bcubed_f": statistics.mean(row.bcubed),
+        "bcubed_f": statistics.mean(row.bcubed) if row.bcubed else None,
         "faces_per_second": statistics.median(row.speeds),
         **_pace(row.trainings),
     }

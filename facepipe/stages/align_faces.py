@@ -45,7 +45,7 @@ def crops_for(embed: EmbedConfig) -> Crops:
     """
     alignment = alignment_of(embed)
     crops = Crops(_input_size(embed), grow_of(alignment), alignment, embed.fiducials)
-    return _for_ten_crops(crops) if embed.ten_crops else crops
+    return ten_crops_of(crops) if embed.ten_crops else crops
 
 
 def alignment_of(embed: EmbedConfig) -> str:
@@ -103,7 +103,7 @@ def load_finder(fiducials: str) -> FindsFiducials:
     return DlibPoints(verified_file("dlib-68")) if fiducials == "dlib" else DetectorPoints(shipped_shape())
 
 
-def _for_ten_crops(crops: Crops) -> Crops:
+def ten_crops_of(crops: Crops) -> Crops:
     """Return how faces are cut for ten crops at three scales, from how the network wants them.
 
     The region is wider than the network's by as much as the smallest scale is, so that the centre of that shows what

@@ -30,9 +30,10 @@ from facepipe.training.samples import Samples, SampleWriter
 from facepipe.training.sources import hash_seed
 from facepipe.training.triplet_task import Kept, TripletOptions, TripletTask
 
-STEPS = {"adapted": 600, "scratch": 2000}
+STEPS = {"adapted": 600, "scratch": 800}
+SCRATCH_BATCH = {"people": 16, "faces": 4, "others": 8}  # where none is asked for: more than are adapted by at once
 LEARNING_RATE = {"adapted": 1e-4, "scratch": 1e-3}
-KEPT_WEIGHT = 2.0
+KEPT_WEIGHT = 8.0
 ADAPTED_SHARE = 0.5  # of the adapted weights in the average
 _AT_ONCE = 256
 

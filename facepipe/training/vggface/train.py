@@ -26,7 +26,7 @@ from facepipe.training.triplet_task import TripletOptions, TripletTask
 
 # The two stages, what there is without the first one, and the folders of their checkpoints.
 CLASSIFIER, PROJECTION, TRIPLETS = "classifier", "projection", "triplets"
-STEPS = {CLASSIFIER: 3000, PROJECTION: 400}
+STEPS = {CLASSIFIER: 2400, PROJECTION: 300}
 LEARNING_RATE = {CLASSIFIER: 1e-3, PROJECTION: 1e-3}
 FINE_TUNING_RATE = 1e-4
 REPORTS = 30  # a stage
