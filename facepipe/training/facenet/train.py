@@ -11,6 +11,7 @@ averaged; a given mean embedding is subtracted before distances are taken, as it
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ from facepipe.training.sources import hash_seed
 from facepipe.training.triplet_task import Kept, TripletOptions, TripletTask
 
 STEPS = {"adapted": 600, "scratch": 800}
-SCRATCH_BATCH = {"people": 16, "faces": 4, "others": 8}  # where none is asked for: more than are adapted by at once
+SCRATCH_BATCH: dict[str, Any] = {"people": 16, "faces": 4, "others": 8}  # where none is asked for: more than are adapted by at once
 LEARNING_RATE = {"adapted": 1e-4, "scratch": 1e-3}
 KEPT_WEIGHT = 8.0
 ADAPTED_SHARE = 0.5  # of the adapted weights in the average
