@@ -32,7 +32,8 @@ from facepipe.training.sources import hash_seed
 from facepipe.training.triplet_task import Kept, TripletOptions, TripletTask
 
 STEPS = {"adapted": 600, "scratch": 800}
-SCRATCH_BATCH: dict[str, Any] = {"people": 16, "faces": 4, "others": 8}  # where none is asked for: more than are adapted by at once
+# Of a network from scratch, where nothing else is asked for: more faces at once than adapting takes.
+SCRATCH_BATCH: dict[str, Any] = {"people": 16, "faces": 4, "others": 8}
 LEARNING_RATE = {"adapted": 1e-4, "scratch": 1e-3}
 KEPT_WEIGHT = 8.0
 ADAPTED_SHARE = 0.5  # of the adapted weights in the average
