@@ -23,7 +23,7 @@ from facepipe.training.recipe import Fit, RecogniserOptions
 from facepipe.training.samples import Samples
 from facepipe.training.sources import hash_seed
 
-STEPS = 800
+STEPS = 700
 LEARNING_RATE = 1e-3
 REPORTS = 30
 

@@ -30,10 +30,10 @@ def own_deepface(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_the_weights_tell_how_faces_are_aligned(own_deepface: str) -> None:
     embed = load_config(None, ["embed.embedder=deepface", f"embed.model={own_deepface}"]).embed
-    assert crops_for(embed) == Crops(72, (0.08, 0.08), "2d", "detector")
+    assert crops_for(embed) == Crops(72, (0.25, 0.25), "2d", "detector")
     assert embedder_name(embed) == "mine"
     other = embed.model_copy(update={"alignment": "3d", "fiducials": "dlib"})
-    assert crops_for(other) == Crops(72, (0.08, 0.08), "3d", "dlib")
+    assert crops_for(other) == Crops(72, (0.25, 0.25), "3d", "dlib")
     assert embedder_name(other) == "mine (aligned 3d, points by dlib)"
     assert alignment_of(load_config(None, ["embed.embedder=vggface"]).embed) == "box"
 
