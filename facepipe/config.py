@@ -95,7 +95,11 @@ class GroupConfig(Section):
     min_score: float = Field(0.9, ge=0, le=1, description="faces scored lower by the detector form no people")
     min_quality: float = Field(0.3, ge=0, le=1, description="faces of lower quality form no people")
     link_distance: float = Field(
-        0.945, gt=0, le=2, description="groups join only through two faces nearer than this (closer in large libraries)"
+        0.945,
+        gt=0,
+        le=2,
+        description="groups join only through two faces nearer than this (closer in large libraries); where it isn't "
+        "set, other models than FaceNet's bring their own, and so below",
     )
     average_distance: float = Field(1.0, gt=0, le=2, description="groups farther apart on average never join")
     crowding_weight: float = Field(0.9, ge=0, le=2, description="how far faces that look common must be nearer; 0: no")

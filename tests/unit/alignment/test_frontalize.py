@@ -16,7 +16,7 @@ from facepipe.alignment.similarity import Canvas, apply, five_points, inverse
 from facepipe.models.cache import find_status, verified_file
 from facepipe.models.face_shape import FaceShape, shipped_shape
 
-CANVAS = Canvas(96, 0.08)
+CANVAS = Canvas(96, 0.08)  # a tight one
 
 
 def camera_of(yaw: float, pitch: float = 0.0) -> np.ndarray:
