@@ -5,20 +5,19 @@ from typing import Any
 
 import click
 
+from facepipe.cli.evaluate_trainings import detectors, images_option, recogniser
 from facepipe.cli.options import (
     FILE,
     FOLDER,
-    NEW_FOLDER,
     computing_options,
     detector_option,
     model_options,
     print_json,
 )
 from facepipe.cli.pictures import plot_option
-from facepipe.config import DETECTORS, EMBEDDERS, METRICS, MetricName
+from facepipe.cli.printing import show_figures
+from facepipe.config import METRICS, MetricName
 from facepipe.errors import WrongUsageError
-
-images_option = click.option("--images", required=True, type=FOLDER, metavar="DIR")
 
 
 @click.group("eval")
@@ -43,7 +42,7 @@ def lfw(images: Path, pairs: Path, metric: MetricName, **options: Any) -> None:
     from facepipe import evaluations
 
     figures = evaluations.evaluate_lfw(images, pairs, options["config"], _engine(options), metric)
-    _show(figures, options["as_json"])
+    show_figures(figures, options["as_json"])
 
 
 @evaluate.command()
@@ -55,151 +54,7 @@ def detection(images: Path, boxes: Path, **options: Any) -> None:
     """Average precision of the detector (IoU 0.5) on faces at least 20, 40 and 60 pixels high."""
     from facepipe import evaluations
 
-    _show(evaluations.evaluate_detection(images, boxes, options["config"], _engine(options)), options["as_json"])
-
-
-@evaluate.command()
-@images_option
-@click.option("--boxes", required=True, type=FILE, metavar="CSV")
-@click.option(
-    "--other-images",
-    multiple=True,
-    type=FOLDER,
-    metavar="DIR",
-    help="Photos that every training sees; may be repeated, each with --other-boxes and --other-landmarks.",
-)
-@click.option("--other-boxes", multiple=True, type=click.Path(exists=True, path_type=Path), metavar="CSV")
-@click.option("--other-landmarks", multiple=True, type=click.Path(path_type=Path), metavar="CSV")
-@click.option(
-    "--unseen-images",
-    type=FOLDER,
-    metavar="DIR",
-    help="Photos that no training sees, judged as well, with --unseen-boxes.",
-)
-@click.option("--unseen-boxes", type=FILE, metavar="CSV")
-@click.option(
-    "--out",
-    required=True,
-    type=NEW_FOLDER,
-    metavar="DIR",
-    help="For the trainings; what is finished there is not done again.",
-)
-@click.option("--detector", "names", multiple=True, type=click.Choice(DETECTORS), help="Train this one (default: all).")
-@click.option("--effort", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True)
-@click.option(
-    "--share",
-    type=click.FloatRange(min=0, max=1, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Of each half that is learned from, for a learning curve.",
-)
-@click.option("--tuning", is_flag=True, help="Fine-tune MTCNN's published weights on photos made worse, instead.")
-@click.option("--peers", is_flag=True, help="Beside dlib's frontal detector and OpenCV's Haar cascade.")
-@computing_options
-def detectors(names: tuple[str, ...], tuning: bool, **options: Any) -> None:
-    """Train detectors on each half of labelled photos and judge them on the other: upright, turned, covered, worse.
-
-    Takes most of an hour a detector on two cores, and with --tuning as long in all.
-    """
-    from facepipe.cli.detector_table import print_detector_tables
-    from facepipe.cli.train_detectors import read_sources
-    from facepipe.cli.training_options import open_fit
-    from facepipe.detector_study import study_detectors, study_tuning
-
-    if (options["unseen_images"] is None) != (options["unseen_boxes"] is None):
-        raise WrongUsageError("--unseen-images and --unseen-boxes go together: give both or neither")
-    (photos,) = read_sources([options["images"]], [options["boxes"]], [])
-    others = read_sources(options["other_images"], options["other_boxes"], options["other_landmarks"])
-    unseen = None
-    if options["unseen_images"]:
-        (unseen,) = read_sources([options["unseen_images"]], [options["unseen_boxes"]], [])
-    with open_fit(options["engine"], options["address"], workers=1) as fit:
-        common = (photos, others, options["out"], fit, options["config"])
-        extent = {"effort": options["effort"], "share": options["share"]}
-        if tuning:
-            _show(study_tuning(*common, **extent), options["as_json"])
-            return
-        peers = _peer_detectors() if options["peers"] else []
-        figures = study_detectors(names or DETECTORS, *common, **extent, peers=peers, unseen=unseen)
-    if options["as_json"]:
-        print_json(figures)
-    else:
-        print_detector_tables(figures)
-
-
-def _peer_detectors() -> list[Any]:
-    from facepipe.benchmarks.peer_detectors import DlibHog, HaarCascade
-    from facepipe.benchmarks.peers import require
-    from facepipe.detector_study import FOLDS, Contestant
-
-    require("dlib")
-    made: dict[str, Any] = {"dlib's HOG": DlibHog(), "Haar cascade": HaarCascade()}
-    return [Contestant(name, dict.fromkeys(FOLDS, detector)) for name, detector in made.items()]
-
-
-@evaluate.command()
-@click.argument("name", type=click.Choice(EMBEDDERS))
-@images_option
-@click.option("--pairs", required=True, type=FILE, metavar="FILE")
-@click.option(
-    "--other-images",
-    multiple=True,
-    type=FOLDER,
-    metavar="DIR",
-    help="Photos of people in no pair, whom every training sees; may be repeated.",
-)
-@click.option(
-    "--out",
-    required=True,
-    type=NEW_FOLDER,
-    metavar="DIR",
-    help="For faces and trainings; what is finished there is not done again.",
-)
-@click.option("--fold", "folds", multiple=True, type=click.IntRange(1), help="Judge on this one (default: all).")
-@click.option(
-    "--seeds",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Trainings without the first fold, for the spread.",
-)
-@click.option("--effort", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True)
-@click.option(
-    "--share",
-    type=click.FloatRange(min=0, max=1, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Of the people who are learned from, for a learning curve.",
-)
-@computing_options
-def recogniser(name: str, folds: tuple[int, ...], seeds: int, **options: Any) -> None:
-    """Train a recogniser without each fold's people and judge it on that fold's pairs, beside what it must beat.
-
-    Takes an hour or two a fold on two cores.
-    """
-    from facepipe.cli.recogniser_table import print_recogniser_table
-    from facepipe.cli.training_options import open_fit
-    from facepipe.recogniser_study.study import study_recogniser
-
-    with open_fit(options["engine"], options["address"], workers=1) as fit:
-        figures = study_recogniser(
-            name,
-            options["images"],
-            options["pairs"],
-            options["other_images"],
-            options["out"],
-            [fold - 1 for fold in folds],
-            range(seeds),
-            fit,
-            options["config"],
-            lambda: _engine(options),
-            effort=options["effort"],
-            share=options["share"],
-        )
-    if options["as_json"]:
-        print_json(figures)
-    else:
-        print_recogniser_table(figures)
+    show_figures(evaluations.evaluate_detection(images, boxes, options["config"], _engine(options)), options["as_json"])
 
 
 @evaluate.command()
@@ -221,7 +76,7 @@ def clustering(images: Path, peers: bool, plot: Path | None, **options: Any) -> 
         return
     from facepipe import evaluations
 
-    _show(evaluations.evaluate_clustering(images, options["config"], _engine(options)), options["as_json"])
+    show_figures(evaluations.evaluate_clustering(images, options["config"], _engine(options)), options["as_json"])
 
 
 @evaluate.command("made-library")
@@ -272,7 +127,7 @@ def quality(images: Path, pairs: Path, parameters: Path | None, seed: int, **opt
 
     judged = load_quality(parameters or SHIPPED)
     figures = evaluate_quality(images, pairs, judged, options["config"], _engine(options), seed)
-    _show(figures, options["as_json"])
+    show_figures(figures, options["as_json"])
 
 
 @evaluate.command()
@@ -292,7 +147,7 @@ def dedup(images: tuple[Path, ...], photos: int | None, seed: int, **options: An
     from facepipe import evaluations
 
     figures = evaluations.evaluate_dedup(images, photos, seed, options["config"], _engine(options))
-    _show(figures, options["as_json"])
+    show_figures(figures, options["as_json"])
 
 
 def _compare_grouping(images: Path, plot: Path | None, options: dict[str, Any]) -> None:
@@ -306,7 +161,7 @@ def _compare_grouping(images: Path, plot: Path | None, options: dict[str, Any]) 
     if options["as_json"]:
         print_json(study.figures)
         return
-    _show({name: value for name, value in study.figures.items() if name not in ("ours_tuned", "peers")}, False)
+    show_figures({name: value for name, value in study.figures.items() if name not in ("ours_tuned", "peers")}, False)
     print_grouping_table(study.figures)
 
 
@@ -316,19 +171,5 @@ def _engine(options: dict[str, Any]) -> Any:
     return create_engine(options["engine"], options["address"])
 
 
-def _show(figures: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(figures)
-        return
-    for name, value in figures.items():
-        if isinstance(value, dict):
-            text = ", ".join(f"{key}: {_rounded(item)}" for key, item in value.items())
-        elif isinstance(value, list):
-            text = ", ".join(str(_rounded(item)) for item in value)
-        else:
-            text = str(_rounded(value))
-        click.echo(f"{name:20} {text}")
-
-
-def _rounded(value: Any) -> Any:
-    return round(value, 4) if isinstance(value, float) else value
+for command in (detectors, recogniser):
+    evaluate.add_command(command)

@@ -51,6 +51,17 @@ def input_size_of(shapes: Mapping[str, Sequence[int]]) -> int:
     return 2 * (l4 + KERNELS[2] - 1 + KERNELS[1] - 1) + KERNELS[0] - 1
 
 
+def alignment_at(index: float) -> str:
+    """Return which of ALIGNMENTS a network's tensor `alignment` names.
+
+    Raises:
+        WeightsError: none.
+    """
+    if index not in range(len(ALIGNMENTS)):
+        raise WeightsError(f"these weights of DeepFace name an alignment that there isn't: number {index}")
+    return ALIGNMENTS[int(index)]
+
+
 class DeepFaceNetwork(nn.Module):
     """A softmax classifier's scores, or the features before them.
 

@@ -5,7 +5,7 @@ import torch
 
 from facepipe.errors import WeightsError, WrongUsageError
 from facepipe.models.architectures import check_shapes
-from facepipe.models.deepface_network import ARCHITECTURE, DeepFaceNetwork, input_size_of, sides_of
+from facepipe.models.deepface_network import ARCHITECTURE, DeepFaceNetwork, alignment_at, input_size_of, sides_of
 
 
 def small(people: int = 0) -> DeepFaceNetwork:
@@ -80,6 +80,13 @@ def test_dropout_acts_on_f7_while_it_learns_alone() -> None:
 def test_what_can_not_be_built_is_refused(width: float, size: int, sentence: str) -> None:
     with pytest.raises(WrongUsageError, match=sentence):
         DeepFaceNetwork(width, size)
+
+
+def test_the_tensor_of_the_alignment_names_one() -> None:
+    assert alignment_at(DeepFaceNetwork(0.0625, 72, alignment="2d").alignment.item()) == "2d"
+    for number in (3, -1, 0.5, float("nan")):
+        with pytest.raises(WeightsError, match="an alignment that there isn't"):
+            alignment_at(number)
 
 
 def test_without_a_classifier_nobody_is_classified() -> None:
