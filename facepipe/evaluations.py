@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from facepipe import schemas
 from facepipe.alignment.factorization import shape_of_faces
@@ -320,14 +321,40 @@ def shape_of_people(images: Path, config: Config, engine: Engine) -> FaceShape:
         [
             IdentifyFiles(config.decode),
             ReadPhotos(config.decode),
-            DetectFaces(config.detect),
-            PickCentralFace(config.group.min_score),
+            *central_face_stages(config),
             FindFiducials("dlib"),
         ]
     ]
     found = run_stages(photos_in(images), stages, ["scores", "points"], config, engine)
     points = np.concatenate(arrays_of(found["points"], 136)).reshape(-1, 68, 2).astype(np.float64)
     return shape_of_faces(points[_one_each(found["scores"]) > 0])
+
+
+def central_face_stages(config: Config) -> list[Stage]:
+    """Return the stages that find a decoded photo's central face."""
+    return [DetectFaces(config.detect), PickCentralFace(config.group.min_score)]
+
+
+def find_central_faces(paths: Sequence[Path], file: Path, config: Config, engine: Engine) -> None:
+    """Write box, score and landmarks of each photo's central face into a Parquet file (`stages.recall_faces`).
+
+    Args:
+        paths: of the photos.
+        file: to be written; if it is there, it is left as it is.
+        config: settings.
+        engine: carries the stages out; closed afterwards.
+    """
+    if file.exists():
+        engine.close()
+        return
+    stages: list[list[Stage]] = [
+        [IdentifyFiles(config.decode), ReadPhotos(config.decode), *central_face_stages(config)]
+    ]
+    found = run_stages(paths, stages, schemas.DETECTED_FACES.names, config, engine, failed=[])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    pq.write_table(found, partial)
+    partial.rename(file)
 
 
 def embed_central_faces(paths: Sequence[Path], config: Config, engine: Engine) -> pa.Table:
@@ -339,8 +366,7 @@ def embed_central_faces(paths: Sequence[Path], config: Config, engine: Engine) -
         [
             IdentifyFiles(config.decode),
             ReadPhotos(config.decode),
-            DetectFaces(config.detect),
-            PickCentralFace(config.group.min_score),
+            *central_face_stages(config),
             MeasureFaces(),
             AlignFaces(config.embed),
         ],

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from facepipe import schemas
 from facepipe.config import Config
 from facepipe.errors import ErrorCode, WrongUsageError
-from facepipe.evaluations import photos_in
+from facepipe.evaluations import central_face_stages, photos_in
 from facepipe.library.pending import pending_photos
 from facepipe.runtime.batches import cut, in_order, numbered
 from facepipe.runtime.engine import Engine
@@ -23,12 +23,11 @@ from facepipe.sources.scan_sources import list_files
 from facepipe.sources.uris import uri_to_path
 from facepipe.stage import Stage, check_chain
 from facepipe.stages.align_faces import AlignFaces, Crops
-from facepipe.stages.detect_faces import DetectFaces
 from facepipe.stages.identify_files import IdentifyFiles
 from facepipe.stages.named_faces import NamedFaces
 from facepipe.stages.photo_files import CHANGED
-from facepipe.stages.pick_central_face import PickCentralFace
 from facepipe.stages.read_photos import ReadPhotos
+from facepipe.stages.recall_faces import RecallFaces
 from facepipe.stages.rows import arrays_of
 from facepipe.training.face_crops import WIDE_GROW, WIDE_SIZE
 from facepipe.training.samples import Samples, SampleWriter
@@ -66,6 +65,7 @@ def collect_people(
     config: Config,
     engine: Engine,
     crops: Crops = WIDE,
+    found: Path | None = None,
 ) -> LabelledPeople:
     """Return the faces of people in folders and in a library; what is in the training's folder is not done again.
 
@@ -79,6 +79,7 @@ def collect_people(
         config: settings.
         engine: carries the stages out; closed afterwards.
         crops: WIDE, or such crops of faces that are aligned.
+        found: the central faces of the folders' photos (`evaluations.find_central_faces`); None: they are found here.
 
     Raises:
         WrongUsageError: folders hold no photos, or no face is left to learn from; dlib is wanted and isn't installed.
@@ -90,7 +91,7 @@ def collect_people(
         try:
             if named is not None:
                 left_out += _from_library(named, writer, config, engine)
-            left_out += _from_folders(images, writer, config, engine)
+            left_out += _from_folders(images, writer, config, engine, found)
         finally:
             engine.close()
         if not writer.names:
@@ -156,13 +157,14 @@ class _PeopleWriter:
         self._samples.finish()
 
 
-def _from_folders(images: Sequence[Path], writer: _PeopleWriter, config: Config, engine: Engine) -> Counter[str]:
+def _from_folders(
+    images: Sequence[Path], writer: _PeopleWriter, config: Config, engine: Engine, found_before: Path | None
+) -> Counter[str]:
     """Write the central face of each photo in a folder a person, and return what was left out."""
     stages: list[Stage] = [
         IdentifyFiles(config.decode),
         ReadPhotos(config.decode),
-        DetectFaces(config.detect),
-        PickCentralFace(config.group.min_score),
+        *(central_face_stages(config) if found_before is None else [RecallFaces(found_before)]),
         AlignFaces(writer.crops),
     ]
     listed = list_files([path for folder_of_people in images for path in photos_in(folder_of_people)])

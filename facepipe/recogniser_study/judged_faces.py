@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 
 from facepipe.config import Config
-from facepipe.evaluations import photos_in, run_stages
+from facepipe.evaluations import central_face_stages, photos_in, run_stages
 from facepipe.runtime.engine import Engine
+from facepipe.sources.uris import path_to_uri
 from facepipe.stage import Stage
 from facepipe.stages.align_faces import AlignFaces, Crops
-from facepipe.stages.detect_faces import DetectFaces
 from facepipe.stages.identify_files import IdentifyFiles
-from facepipe.stages.pick_central_face import PickCentralFace
 from facepipe.stages.read_photos import ReadPhotos
+from facepipe.stages.recall_faces import RecallFaces
 from facepipe.stages.rows import arrays_of
 from facepipe.training.face_crops import Wear
 from facepipe.training.samples import Samples, SampleWriter
@@ -32,12 +32,14 @@ class JudgedFaces:
 
     Attributes:
         images: a folder a person.
+        found: their central faces (`evaluations.find_central_faces`).
         folder: for what is made of them; what is there already is not made again.
         config: settings.
         open_engine: opens what carries stages out.
     """
 
     images: Path
+    found: Path
     folder: Path
     config: Config
     open_engine: Callable[[], Engine]
@@ -52,13 +54,18 @@ class JudgedFaces:
 
         A photo without a face shows its central part.
         """
-        kind = f"{crops.alignment}-{crops.fiducials}-{crops.size}-{wear.grey}-{wear.height}-{wear.quality}"
+        told = (*crops.grow, wear.grey, wear.height, wear.quality)
+        kind = "-".join([crops.alignment, crops.fiducials, str(crops.size), *map(str, told)])
         samples = Samples(self.folder / kind)
         if not samples.exists():
             paths = photos_in(self.images)
+            find: list[Stage] = [RecallFaces(self.found)]
             if not wear.does_nothing:
-                paths = [self._worn(path, box, wear) for path, box in zip(paths, self._boxes(), strict=True)]
-            found = self._run(paths, crops, ["aligned"])
+                paths = [self._worn(path, box, wear) for path, box in zip(paths, self._boxes(paths), strict=True)]
+                find = central_face_stages(self.config)
+            decode = self.config.decode
+            stages: list[list[Stage]] = [[IdentifyFiles(decode), ReadPhotos(decode), *find, AlignFaces(crops)]]
+            found = run_stages(paths, stages, ["aligned"], self.config, self.open_engine())
             writer = SampleWriter(samples.folder)
             for start in range(0, len(found), _ROWS):
                 cut = [np.frombuffer(crop.as_buffer(), np.uint8) for crop in found["aligned"][start : start + _ROWS]]
@@ -66,15 +73,11 @@ class JudgedFaces:
             writer.finish()
         return samples.arrays()["crop"]
 
-    def _boxes(self) -> npt.NDArray[np.float32]:
-        """Return where each photo's central face lies, (N, 4)."""
-        samples = Samples(self.folder / "boxes")
-        if not samples.exists():
-            found = self._run(photos_in(self.images), Crops(8, (0.0, 0.0)), ["boxes"])
-            writer = SampleWriter(samples.folder)
-            writer.append({"box": np.concatenate(arrays_of(found["boxes"], 4))})
-            writer.finish()
-        return samples.arrays()["box"]
+    def _boxes(self, paths: Sequence[Path]) -> list[npt.NDArray[np.float32]]:
+        """Return where each photo's central face lies, (4,) each."""
+        found = pq.read_table(self.found, columns=["uri", "boxes"])
+        box_of = dict(zip(found["uri"].to_pylist(), arrays_of(found["boxes"], 4), strict=True))
+        return [box_of[path_to_uri(path)][0] for path in paths]
 
     def _worn(self, path: Path, box: npt.NDArray[np.float32], wear: Wear) -> Path:
         """Return where a photo lies as an archive would have kept it (`wear_photo`)."""
@@ -84,19 +87,6 @@ class JudgedFaces:
             with Image.open(path) as photo:
                 target.write_bytes(wear_photo(photo, float(box[3] - box[1]), wear))
         return target
-
-    def _run(self, paths: Sequence[Path], crops: Crops, columns: Sequence[str]) -> pa.Table:
-        config = self.config
-        stages: list[list[Stage]] = [
-            [
-                IdentifyFiles(config.decode),
-                ReadPhotos(config.decode),
-                DetectFaces(config.detect),
-                PickCentralFace(config.group.min_score),
-                AlignFaces(crops),
-            ]
-        ]
-        return run_stages(paths, stages, columns, config, self.open_engine())
 
 
 def wear_photo(photo: Image.Image, face_height: float, wear: Wear) -> bytes:

@@ -19,6 +19,7 @@ from facepipe.evaluation.clustering import compare_groups
 from facepipe.evaluation.lfw import read_pairs
 from facepipe.evaluation.pair_metrics import UNLEARNED, compare_pairs
 from facepipe.evaluation.pair_verdicts import Verdicts, accuracy, compare, judge_pairs
+from facepipe.evaluations import find_central_faces, photos_in
 from facepipe.labelled_people import WIDE, collect_people
 from facepipe.recogniser_study.contests import CONTESTS, eigenfaces
 from facepipe.recogniser_study.course import Course, Entry
@@ -80,13 +81,16 @@ def study_recogniser(
     if absent := sorted(set(folds) - set(there)):
         raise WrongUsageError(f"{pairs_file} has {len(there)} folds: there is no fold {absent[0] + 1}")
     folds = folds or there
+    found = folder / "central-faces.parquet"
+    paths = [path for place in (*others, images) for path in photos_in(place)]
+    find_central_faces(paths, found, config, open_engine())
     people = {
         alignment: collect_people(
-            [*others, images], None, folder / f"people-{alignment}", config, open_engine(), _wide(alignment)
+            [*others, images], None, folder / f"people-{alignment}", config, open_engine(), _wide(alignment), found
         )
         for alignment in contest.alignments
     }
-    judged = JudgedFaces(images, folder / "judged", config, open_engine)
+    judged = JudgedFaces(images, found, folder / "judged", config, open_engine)
     course = Course(people, judged, pairs, folder, fit, effort, share)
     rows: dict[str, Row] = defaultdict(Row)
     for fold in folds:
