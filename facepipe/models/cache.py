@@ -137,9 +137,7 @@ def load_weights(name: str, architecture: str | None = None) -> "dict[str, torch
     """
     import safetensors.torch  # here, since torch takes seconds to import, and listing models needs none of it
 
-    record = _known_record(name)
-    if architecture not in (None, record.architecture):
-        raise WrongUsageError(f"the model {name!r} is of the architecture {record.architecture}, not {architecture}")
+    record = _known_record(name, architecture)
     return in_single_precision(safetensors.torch.load(_read_verified(name, record.sha256)))
 
 
@@ -182,13 +180,14 @@ def tensor_shapes(name: str) -> dict[str, tuple[int, ...]]:
         return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
 
 
-def read_tensor(name: str, key: str) -> "np.ndarray":
-    """Return one tensor of a model, without reading the others.
+def read_tensor(name: str, key: str, architecture: str) -> "np.ndarray":
+    """Return one tensor of a model of an architecture, without reading the others.
 
     Raises:
         WeightsError: the weights are not on this machine, can't be read, or have no such tensor.
-        WrongUsageError: there is no model of that name.
+        WrongUsageError: there is no model of that name, or it is of another architecture.
     """
+    _known_record(name, architecture)
     with _opened(name) as file:
         tensor: np.ndarray = file.get_tensor(key)
         return tensor
@@ -219,19 +218,25 @@ def in_single_precision(tensors: "Mapping[str, torch.Tensor]") -> "dict[str, tor
     return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
 
 
-def _known_record(name: str) -> Record:
+def _known_record(name: str, architecture: str | None = None) -> Record:
     """Return what is stored of a model.
+
+    Args:
+        name: of the model.
+        architecture: that it has to be of; None: any.
 
     Raises:
         WeightsError: it was never imported.
-        WrongUsageError: there is no model of that name.
+        WrongUsageError: there is no model of that name, or it is of another architecture.
     """
     record = find_record(name)
-    if record is not None:
-        return record
-    if name in MODELS:
-        raise _absent(name)
-    raise WrongUsageError(f"there is no model {name!r}: `facepipe models list` shows those that there are")
+    if record is None:
+        if name in MODELS:
+            raise _absent(name)
+        raise WrongUsageError(f"there is no model {name!r}: `facepipe models list` shows those that there are")
+    if architecture not in (None, record.architecture):
+        raise WrongUsageError(f"the model {name!r} is of the architecture {record.architecture}, not {architecture}")
+    return record
 
 
 def _absent(name: str) -> WeightsError:

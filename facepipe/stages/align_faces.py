@@ -62,9 +62,9 @@ def own_alignment(embed: EmbedConfig) -> str:
     """Return how the weights want faces aligned: as those were that they learned from."""
     if embed.embedder != "deepface":
         return "box"
-    from facepipe.models.deepface_network import alignment_at
+    from facepipe.models.deepface_network import ARCHITECTURE, alignment_at
 
-    return alignment_at(float(read_tensor(embed.weights, "alignment").item()))
+    return alignment_at(float(read_tensor(embed.weights, "alignment", ARCHITECTURE).item()))
 
 
 def _input_size(embed: EmbedConfig) -> int:

@@ -8,6 +8,7 @@ import safetensors.torch
 
 from facepipe.alignment.box_crop import FACENET_GROW, crop_faces
 from facepipe.config import load_config
+from facepipe.errors import WrongUsageError
 from facepipe.models.deepface_network import DeepFaceNetwork
 from facepipe.models.importing import import_weights
 from facepipe.stages.align_faces import Crops, alignment_of, crops_for, cutter
@@ -54,6 +55,11 @@ def test_a_name_tells_the_settings_again(own_deepface: str, settings: list[str])
     assert told[:2] == ["--embedder", "deepface"]
     again = [text for text in told[2:] if text != "--set"]
     assert embedder_name(load_config(None, ["embed.embedder=deepface", *again]).embed) == name
+
+
+def test_weights_of_another_embedder_are_told_apart() -> None:
+    with pytest.raises(WrongUsageError, match="'vggface' is of the architecture vgg, not deepface"):
+        crops_for(load_config(None, ["embed.embedder=deepface", "embed.model=vggface"]).embed)
 
 
 def test_an_unaligned_face_is_the_box_itself() -> None:
