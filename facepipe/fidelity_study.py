@@ -12,7 +12,7 @@ from facepipe.evaluation.clustering import compare_groups
 from facepipe.evaluation.grouping_peers import PEERS, Peer
 from facepipe.evaluation.made_library import LibraryPlan, make_library, spread_to_make_of
 from facepipe.evaluation.tuning import try_settings
-from facepipe.evaluations import LabelledFaces, crowding_levels, labelled_faces
+from facepipe.labelled_photos import LabelledFaces, crowding_levels, labelled_faces
 from facepipe.models.face_spread import FaceSpread
 from facepipe.runtime.engine import Engine
 from facepipe.runtime.progress import show_progress

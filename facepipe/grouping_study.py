@@ -13,7 +13,8 @@ from facepipe.config import Config
 from facepipe.errors import WrongUsageError
 from facepipe.evaluation.grouping_peers import PEERS, Peer
 from facepipe.evaluation.tuning import HALVES, JudgedHalf, Method, half_of, judge_halves, mean_figures, try_settings
-from facepipe.evaluations import LabelledFaces, clustering_figures, config_for_model, labelled_faces
+from facepipe.evaluations import clustering_figures, config_for_model
+from facepipe.labelled_photos import LabelledFaces, labelled_faces
 from facepipe.runtime.engine import Engine
 from facepipe.runtime.progress import show_progress
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from facepipe import schemas
 from facepipe.config import Config
 from facepipe.errors import ErrorCode, WrongUsageError
-from facepipe.evaluations import central_face_stages, photos_in
+from facepipe.labelled_photos import central_face_stages, photos_in
 from facepipe.library.pending import pending_photos
 from facepipe.runtime.batches import cut, in_order, numbered
 from facepipe.runtime.engine import Engine

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from facepipe.config import Config
 from facepipe.errors import WrongUsageError
-from facepipe.evaluations import run_stages
+from facepipe.labelled_photos import run_stages
 from facepipe.runtime.engine import Engine
 from facepipe.stage import Stage
 from facepipe.stages.detect_faces import DetectFaces

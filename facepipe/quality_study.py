@@ -24,9 +24,9 @@ from facepipe.evaluation.quality import (
     rank_correlation,
     threshold_at,
 )
-from facepipe.evaluations import embed_central_faces, photos_in
 from facepipe.imaging.boxes import iou
 from facepipe.imaging.decode import decode_photo
+from facepipe.labelled_photos import embed_central_faces, photos_in
 from facepipe.models.face_quality import MEASURES, FaceQuality
 from facepipe.runtime.engine import Engine
 from facepipe.stages.group_people import embeddings_of

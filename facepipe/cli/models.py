@@ -90,7 +90,7 @@ def mean(file: Path, images: Path, **options: Any) -> None:
 
     `--set embed.model=NAME` chooses the model.
     """
-    from facepipe.evaluations import mean_of_people
+    from facepipe.fitted_models import mean_of_people
     from facepipe.models.mean import write_mean
     from facepipe.runtime.engine import create_engine
 
@@ -113,7 +113,7 @@ def cohort(file: Path, images: Path, size: int, **options: Any) -> None:
 
     By it grouping sees which faces look like many others' and asks more of their similarities.
     """
-    from facepipe.evaluations import cohort_of_people
+    from facepipe.fitted_models import cohort_of_people
     from facepipe.models.cohort import write_cohort
     from facepipe.runtime.engine import create_engine
 
@@ -135,7 +135,7 @@ def shape(file: Path, images: Path, **options: Any) -> None:
 
     Takes the extra `deepface` and the model dlib-68.
     """
-    from facepipe.evaluations import shape_of_people
+    from facepipe.fitted_models import shape_of_people
     from facepipe.models.face_shape import write_shape
     from facepipe.runtime.engine import create_engine
 
@@ -158,7 +158,7 @@ def spread(file: Path, images: Path, **options: Any) -> None:
 
     `facepipe bench grouping` groups such libraries, `facepipe eval made-library` compares them with real photos.
     """
-    from facepipe.evaluations import spread_of_people
+    from facepipe.fitted_models import spread_of_people
     from facepipe.models.face_spread import write_spread
     from facepipe.runtime.engine import create_engine
 

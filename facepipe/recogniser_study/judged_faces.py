@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from facepipe.config import Config
-from facepipe.evaluations import central_face_stages, photos_in, run_stages
+from facepipe.labelled_photos import central_face_stages, photos_in, run_stages
 from facepipe.runtime.engine import Engine
 from facepipe.sources.uris import path_to_uri
 from facepipe.stage import Stage

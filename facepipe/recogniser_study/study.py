@@ -19,8 +19,8 @@ from facepipe.evaluation.clustering import compare_groups
 from facepipe.evaluation.lfw import read_pairs
 from facepipe.evaluation.pair_metrics import UNLEARNED, compare_pairs
 from facepipe.evaluation.pair_verdicts import Verdicts, accuracy, compare, judge_pairs
-from facepipe.evaluations import find_central_faces, photos_in
 from facepipe.labelled_people import WIDE, collect_people
+from facepipe.labelled_photos import find_central_faces, photos_in
 from facepipe.recogniser_study.contests import CONTESTS, eigenfaces
 from facepipe.recogniser_study.course import Course, Entry
 from facepipe.recogniser_study.judged_faces import JudgedFaces

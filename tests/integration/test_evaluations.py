@@ -19,7 +19,7 @@ from facepipe.clustering.mst import Edges, minimum_spanning_forest, mutual_reach
 from facepipe.config import Config
 from facepipe.evaluation.clustering import compare_groups
 from facepipe.evaluation.grouping_peers import PEERS
-from facepipe.evaluations import LabelledFaces, labelled_faces
+from facepipe.labelled_photos import LabelledFaces, labelled_faces
 from facepipe.models.cohort import read_cohort
 from facepipe.runtime.engine import create_engine
 from tests.program import facepipe
