@@ -146,5 +146,9 @@ class DeepFaceNetwork(nn.Module):
         return scores
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return features between 0 and 1 on the training's faces, then of unit length, (B, D) (section 3.1)."""
-        return F.normalize(self.features(images) / self.maxima.clamp_min(torch.finfo(self.maxima.dtype).tiny), dim=1)
+        """Return features between 0 and 1 on the training's faces, then of unit length, (B, D) (section 3.1).
+
+        A feature that no face of the training had counts for nothing.
+        """
+        had = self.maxima > 0
+        return F.normalize(self.features(images) / self.maxima.where(had, 1) * had, dim=1)

@@ -23,6 +23,7 @@ from facepipe.training.recipe import Fit, RecogniserOptions
 from facepipe.training.samples import Samples
 from facepipe.training.sources import hash_seed
 
+CLASSIFIER = "classifier"  # folder of its checkpoints
 STEPS = 700
 LEARNING_RATE = 1e-3
 REPORTS = 30
@@ -80,7 +81,7 @@ def train_deepface(samples: Samples, folder: Path, options: DeepFaceOptions, fit
         report_steps=report,
         checkpoint_steps=3 * report,
     )
-    learned = part_of(fit.network(task, plan, folder, "deepface"), "trunk.")
+    learned = part_of(fit.network(task, plan, folder / CLASSIFIER, "deepface"), "trunk.")
     trunk = {name: value for name, value in learned.items() if not name.startswith("F8.")}
     return {**trunk, "maxima": _maxima(trunk, options, faces, rows)}
 

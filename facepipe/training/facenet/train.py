@@ -31,6 +31,7 @@ from facepipe.training.samples import Samples, SampleWriter
 from facepipe.training.sources import hash_seed
 from facepipe.training.triplet_task import Kept, TripletOptions, TripletTask
 
+NETWORK = "network"  # folder of its checkpoints
 STEPS = {"adapted": 600, "scratch": 800}
 # Of a network from scratch, where nothing else is asked for: more faces at once than adapting takes.
 SCRATCH_BATCH: dict[str, Any] = {"people": 16, "faces": 4, "others": 8}
@@ -124,7 +125,7 @@ def train_facenet(samples: Samples, folder: Path, options: FaceNetOptions, fit: 
     rate = options.learning_rate or LEARNING_RATE[kind]
     report = max(1, min(50, steps // 16))
     plan = Plan(steps, rate, seed=hash_seed(options.seed, 1), report_steps=report, checkpoint_steps=2 * report)
-    learned = part_of(fit.network(task, plan, folder, "facenet"), "trunk.")
+    learned = part_of(fit.network(task, plan, folder / NETWORK, "facenet"), "trunk.")
     if options.init is None:
         return learned
     return {name: options.init[name].lerp(value, ADAPTED_SHARE) for name, value in learned.items()}

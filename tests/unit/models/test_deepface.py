@@ -63,6 +63,9 @@ def test_features_are_never_negative_scaled_by_their_maxima_and_of_unit_length()
     scaled = features / features.max(dim=0).values.where(features.max(dim=0).values > 0, 1)
     embeddings = network(images)
     torch.testing.assert_close(embeddings, scaled / scaled.norm(dim=1, keepdim=True))
+    network.maxima[:256] = 0  # as if no face of the training had had these
+    assert (network(images)[:, :256] == 0).all()
+    torch.testing.assert_close(network(images).norm(dim=1), torch.ones(6))
 
 
 def test_dropout_acts_on_f7_while_it_learns_alone() -> None:
