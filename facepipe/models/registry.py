@@ -100,6 +100,9 @@ _TRAINED_HERE = (
     "weights: Apache-2.0, as facepipe; trained on photos of LFW and WIDER FACE, which are for non-commercial research "
     "only"
 )
+_TRAINED_ON_LFW = (
+    "weights: Apache-2.0, as facepipe; trained on photos of LFW, which are for non-commercial research only"
+)
 _FACE_CROP = "detector's box with a margin, stretched to 160 x 160 px, RGB, (x - 127.5) / 128"
 
 _ENTRIES = (
@@ -182,10 +185,19 @@ _ENTRIES = (
         name="vggface",
         architecture="vgg",
         summary="face embeddings, 256 numbers, by VGG-Face's way on a small scale; trained by this project",
-        licence="weights: Apache-2.0, as facepipe; trained on photos of LFW, which are for non-commercial research "
-        "only",
+        licence=_TRAINED_ON_LFW,
         preprocessing="detector's box with a margin, stretched to 64 x 64 px, RGB, less the mean colour",
         sha256="c3925347614e7d519af785f60f819dc9ba1168f80b98a2272052957665858880",
+        ships=True,
+    ),
+    ModelEntry(
+        name="deepface",
+        architecture="deepface",
+        summary="face features, 1,536 numbers, by DeepFace's way on a small scale; trained by this project",
+        licence=_TRAINED_ON_LFW,
+        preprocessing="face turned to the camera, 88 x 88 px, RGB, (x - 127.5) / 128",
+        sha256="5a20943abd1d1e8023629214c56d26ed771b28a8092760e820390d2e832f377e",
+        distances=(0.6261, 0.977),
         ships=True,
     ),
     ModelEntry(

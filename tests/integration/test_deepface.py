@@ -28,7 +28,7 @@ def test_it_works_right_after_installation(photos: Path, weights: tuple[str, str
     more = facepipe(
         "extract", "--library", library, "--engine", "local", "--embedder", "deepface", "--set", "embed.alignment=box"
     )
-    assert more.code == 1
+    assert more.code == 2
     assert "come from deepface, not deepface (aligned box)" in more.err
 
 

@@ -65,6 +65,7 @@ def test_list(tmp_path: Path) -> None:
         "ddfd",
         "faceness",
         "vggface",
+        "deepface",
         "dlib-68",
         "facenet-vggface2",
         "mine",

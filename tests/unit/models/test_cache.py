@@ -65,6 +65,7 @@ def test_what_is_stored_is_loaded() -> None:
         "ddfd",
         "faceness",
         "vggface",
+        "deepface",
         "dlib-68",
         "facenet-vggface2",
         "mine",
