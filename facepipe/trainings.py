@@ -13,10 +13,7 @@ import safetensors
 import safetensors.torch
 
 from facepipe.alignment.aligning import grow_of
-from facepipe.embedders.deepface import DeepFace
-from facepipe.embedders.facenet import FaceNet
-from facepipe.embedders.network_embedder import NetworkEmbedder
-from facepipe.embedders.vggface import VGGFace
+from facepipe.embedders.kinds import EMBEDDERS
 from facepipe.errors import TrainingError, WrongUsageError
 from facepipe.models.architectures import check_shapes
 from facepipe.models.cache import in_single_precision, publish
@@ -51,8 +48,6 @@ RECOGNISERS: dict[str, tuple[RecogniserRecipe, type[RecogniserOptions]]] = {
     "vggface": (train_vggface, VggFaceOptions),
     "deepface": (train_deepface, DeepFaceOptions),
 }
-
-EMBEDDERS: dict[str, type[NetworkEmbedder]] = {"facenet": FaceNet, "vggface": VGGFace, "deepface": DeepFace}
 
 SETTINGS = "training.json"
 WEIGHTS = "model.safetensors"

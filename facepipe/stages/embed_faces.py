@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +16,6 @@ from facepipe.models.mean import mean_embedding
 from facepipe.stage import Resources
 from facepipe.stages.align_faces import alignment_of, own_alignment
 from facepipe.stages.rows import flat_lists, with_columns
-
-if TYPE_CHECKING:
-    from facepipe.embedders.network_embedder import NetworkEmbedder
 
 EMBEDDER_OF = {"inception_resnet_v1": "facenet", "vgg": "vggface", "deepface": "deepface"}  # by architecture
 
@@ -47,13 +44,9 @@ def load_embedder(embed: EmbedConfig) -> Embedder:
         WeightsError: the weights are missing or corrupt.
         WrongUsageError: the model is unknown, or of another embedder.
     """
-    # Imported here, since they take seconds, which commands that look at no photo can do without.
-    from facepipe.embedders.deepface import DeepFace
-    from facepipe.embedders.facenet import FaceNet
-    from facepipe.embedders.vggface import VGGFace
+    from facepipe.embedders.kinds import EMBEDDERS  # seconds, which commands that look at no photo can do without
 
-    kind: type[NetworkEmbedder] = {"facenet": FaceNet, "vggface": VGGFace, "deepface": DeepFace}[embed.embedder]
-    return kind.load(
+    return EMBEDDERS[embed.embedder].load(
         embed.weights,
         mirror=embed.mirror,
         ten_crops=embed.ten_crops,
