@@ -4,21 +4,24 @@ from math import log10, sqrt
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import uniform_filter1d
 
 from facepipe.clustering.grouping import STRICTER, USUAL_FACES, GroupingSettings, group_faces
 from facepipe.clustering.mst import similarity_at
 from facepipe.evaluation.clustering import compare_groups
 from facepipe.models.distances import Distances
 
-STEPS = 14  # tried of each distance
-EQUAL = 0.003  # of BCubed F: settings this near to the best one are as good
+STEPS = 40  # tried
+EQUAL = 0.003  # of BCubed F: distances this near to the best one are as good
+USUAL = (
+    GroupingSettings()
+)  # those for FaceNet, whose proportion to each other is kept: a few hundred faces tell one number
 
 
 def fit_distances(embeddings: npt.NDArray[np.float32], person: npt.NDArray[np.int64]) -> Distances:
     """Return the distances by which faces are grouped best, by BCubed F, with a margin.
 
-    Of all settings that are as good as the best one, and whose neighbours do well, too, the middle one is taken.
+    Of all that are as good as the best one, and whose neighbours do well, too, the middle one is taken.
 
     Args:
         embeddings: (N, D) float32, unit length.
@@ -28,16 +31,17 @@ def fit_distances(embeddings: npt.NDArray[np.float32], person: npt.NDArray[np.in
     apart = np.linalg.norm(embeddings[rows] - embeddings[columns], axis=1)
     same = person[rows] == person[columns]
     tried = np.linspace(np.quantile(apart[same], 0.05), np.quantile(apart[~same], 0.25), STEPS).clip(1e-3, 2.0)
-    f = uniform_filter([[_f_of(embeddings, person, link, average) for average in tried] for link in tried], 3)
-    good = np.argwhere(f >= f.max() - EQUAL)
-    link, average = good[np.argmin(((good - good.mean(axis=0)) ** 2).sum(axis=1))]
-    return Distances(_in_a_library(float(tried[link]), len(person)), float(tried[average]))
+    f = uniform_filter1d([_f_of(embeddings, person, average) for average in tried.tolist()], 3)
+    average = float(np.median(tried[f >= f.max() - EQUAL]))
+    return Distances(_in_a_library(_link_of(average), len(person)), average)
 
 
-def _f_of(
-    embeddings: npt.NDArray[np.float32], person: npt.NDArray[np.int64], link: np.float64, average: np.float64
-) -> float:
-    settings = GroupingSettings(link_distance=float(link), average_distance=float(average))
+def _link_of(average: float) -> float:
+    return average * USUAL.link_distance / USUAL.average_distance
+
+
+def _f_of(embeddings: npt.NDArray[np.float32], person: npt.NDArray[np.int64], average: float) -> float:
+    settings = GroupingSettings(link_distance=_link_of(average), average_distance=average)
     return compare_groups(person, group_faces(embeddings, np.arange(len(person)), settings).labels).bcubed.f
 
 
