@@ -79,7 +79,7 @@ def collect_people(
         config: settings.
         engine: carries the stages out; closed afterwards.
         crops: WIDE, or such crops of faces that are aligned.
-        found: the central faces of the folders' photos (`evaluations.find_central_faces`); None: they are found here.
+        found: the folders' central faces (`labelled_photos.find_central_faces`); None: they are found here.
 
     Raises:
         WrongUsageError: folders hold no photos, or no face is left to learn from; dlib is wanted and isn't installed.

@@ -15,6 +15,7 @@ from facepipe.clustering.crowding import crowding
 from facepipe.clustering.grouping import group_faces
 from facepipe.config import Config, EmbedConfig
 from facepipe.errors import WrongUsageError
+from facepipe.models.cache import publish
 from facepipe.runtime.batches import cut
 from facepipe.runtime.engine import Engine
 from facepipe.runtime.progress import show_progress
@@ -100,9 +101,9 @@ def find_central_faces(paths: Sequence[Path], file: Path, config: Config, engine
     ]
     found = run_stages(paths, stages, schemas.DETECTED_FACES.names, config, engine, failed=[])
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    pq.write_table(found, partial)
-    partial.rename(file)
+    written = pa.BufferOutputStream()
+    pq.write_table(found, written)
+    publish(file, written.getvalue().to_pybytes())
 
 
 def embed_central_faces(paths: Sequence[Path], config: Config, engine: Engine) -> pa.Table:

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facepipe.alignment.alignment_steps import AlignedFace, explain_alignment
+from facepipe.alignment.alignment_steps import CANVAS, AlignedFace, explain_alignment
+from facepipe.alignment.fiducials import each_face
+from facepipe.alignment.frontalize import Frontalizer
 from facepipe.config import Config
 from facepipe.detectors.detector import Detections
 from facepipe.errors import PhotoError, WrongUsageError
@@ -60,10 +62,8 @@ def align_faces_of(seen: SeenPhoto, config: Config) -> list[AlignedFace]:
         WeightsError: what finds points is missing or corrupt.
         WrongUsageError: it isn't installed.
     """
-    finder, shape = load_finder(config.embed.fiducials), shipped_shape()
-    found = seen.detections
-    landmarks = [None] * len(found) if found.landmarks is None else found.landmarks
+    finder, frontalizer = load_finder(config.embed.fiducials), Frontalizer(shipped_shape(), CANVAS)
     return [
-        explain_alignment(seen.pixels, box, points, finder, shape)
-        for box, points in zip(found.boxes, landmarks, strict=True)
+        explain_alignment(seen.pixels, box, points, finder, frontalizer)
+        for box, points in each_face(seen.detections.boxes, seen.detections.landmarks)
     ]

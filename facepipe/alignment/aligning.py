@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facepipe.alignment.box_crop import FACENET_GROW
-from facepipe.alignment.fiducials import FindsFiducials
+from facepipe.alignment.fiducials import FindsFiducials, each_face
 from facepipe.alignment.frontalize import Frontalizer
 from facepipe.alignment.similarity import Canvas, align
 from facepipe.models.face_shape import FaceShape
@@ -50,8 +50,7 @@ class FaceAligner:
         """
         size = self.canvas.size
         crops = np.empty((len(boxes_xyxy), size, size, 3), np.uint8)
-        for number, (crop, box) in enumerate(zip(crops, np.asarray(boxes_xyxy, np.float64), strict=True)):
-            given = np.asarray(landmarks[number], np.float64) if len(landmarks) else None
+        for crop, (box, given) in zip(crops, each_face(boxes_xyxy, landmarks), strict=True):
             found = self.finder.find(image, box, given)
             if self._frontalizer is None:
                 crop[:] = align(image, found.to_mm, self.canvas)

@@ -14,7 +14,7 @@ from facepipe.alignment.fiducials import Fiducials, FindsFiducials
 from facepipe.alignment.frontalize import Frontalized, Frontalizer
 from facepipe.alignment.similarity import Canvas, align, apply, inverse
 from facepipe.imaging.steps_picture import PANEL_WIDTH, Step
-from facepipe.models.face_shape import POINTS, FaceShape
+from facepipe.models.face_shape import POINTS
 
 Photo = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -41,11 +41,7 @@ class AlignedFace(NamedTuple):
 
 
 def explain_alignment(
-    image: Photo,
-    box_xyxy: npt.NDArray[np.floating],
-    landmarks: npt.NDArray[np.floating] | None,
-    finder: FindsFiducials,
-    shape: FaceShape,
+    image: Photo, box_xyxy: Floats, landmarks: Floats | None, finder: FindsFiducials, frontalizer: Frontalizer
 ) -> AlignedFace:
     """Return how a face comes to look at the camera.
 
@@ -54,11 +50,9 @@ def explain_alignment(
         box_xyxy: (4,) pixels, x1 and y1 exclusive.
         landmarks: (5, 2) pixels, as in `pose.estimate_pose`; None: the detector finds none.
         finder: finds the face's points.
-        shape: the generic one.
+        frontalizer: onto CANVAS.
     """
-    box = np.asarray(box_xyxy, np.float64)
-    found = finder.find(image, box, None if landmarks is None else np.asarray(landmarks, np.float64))
-    frontalizer = Frontalizer(shape, CANVAS)
+    found = finder.find(image, box_xyxy, landmarks)
     frontal = frontalizer.frontalize(image, found)
     points = apply(inverse(found.to_mm), found.points)
     aligned = align(image, found.to_mm, CANVAS)
@@ -67,7 +61,7 @@ def explain_alignment(
     generic = apply(frontal.camera, frontalizer.vertices)
     rounds = f", found in {found.rounds} rounds" if found.rounds else ""
     steps = [
-        _around(image, box, points),
+        _around(image, box_xyxy, points),
         Step(f"aligned in the plane{rounds}", aligned, points=in_panel.astype(np.float32)),
         Step("its points, and the triangles between them", _mesh(aligned, frontal.sources, frontalizer, frontal.seen)),
         Step("the generic shape, through the face's camera", _mesh(paper, generic, frontalizer, frontal.seen)),

@@ -7,13 +7,14 @@ what finds them.
 Departs from the paper: 68 points (iBUG's) rather than 67, by dlib rather than by support vector regressors on LBP.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from facepipe.alignment.pose import MEAN_FACE
+from facepipe.alignment.pose import MEAN_FACE, rotation_seen
 from facepipe.alignment.similarity import Canvas, after, align, apply, five_points, inverse, similarity
 from facepipe.errors import WrongUsageError
 from facepipe.models.face_shape import FaceShape
@@ -56,9 +57,24 @@ class FindsFiducials(Protocol):
         """
 
 
+def each_face(
+    boxes_xyxy: npt.NDArray[np.floating], landmarks: npt.NDArray[np.floating] | None
+) -> Iterator[tuple[Floats, Floats | None]]:
+    """Yield what a detector says of each face: its box (4,), and its five points (5, 2) where there are any.
+
+    Args:
+        boxes_xyxy: (N, 4).
+        landmarks: (N, 5, 2); None, or (0, 5, 2), of a detector that finds none. Points that all lie in one place are
+            none.
+    """
+    for number, box in enumerate(np.asarray(boxes_xyxy, np.float64)):
+        points = None if landmarks is None or not len(landmarks) else np.asarray(landmarks[number], np.float64)
+        yield box, None if points is None or not np.ptp(points, axis=0).any() else points
+
+
 def start_from(box_xyxy: Floats, landmarks: Floats | None) -> Floats:
     """Return the similarity (2, 3) to millimetres that a detector's five points tell, or its box alone."""
-    if landmarks is not None and np.ptp(landmarks, axis=0).max() > 0:
+    if landmarks is not None:
         return similarity(landmarks)
     x0, y0, x1, y1 = box_xyxy.tolist()
     middle, scale = np.array([x0 + x1, y0 + y1]) / 2, DLIB_SIDE / max(y1 - y0, x1 - x0)
@@ -84,15 +100,11 @@ class DetectorPoints:
 
 
 def scaled_orthography(points: Floats, seen: Floats) -> Floats:
-    """Return the camera (2, 4), two rows of a rotation times a scale, that sees points (K, 3) nearest to (K, 2).
-
-    Source: DeMenthon and Davis, "Model-based object pose in 25 lines of code" (IJCV 1995), section 3, not iterated.
-    """
-    middle, target = points.mean(axis=0), seen.mean(axis=0)
-    linear = (seen - target).T @ np.linalg.pinv((points - middle).T)  # (2, 3)
-    left, strengths, right = np.linalg.svd(linear, full_matrices=False)
-    rows = strengths.mean() * left @ right
-    return np.column_stack([rows, target - rows @ middle])
+    """Return the camera (2, 4), a scaled rotation, that sees points (K, 3) nearest to (K, 2) (`rotation_seen`)."""
+    middle = points.mean(axis=0)
+    (rotation,), (scale,) = rotation_seen(seen[None], np.linalg.pinv((points - middle).T))
+    rows = scale * rotation
+    return np.column_stack([rows, seen.mean(axis=0) - rows @ middle])
 
 
 class DlibPoints:

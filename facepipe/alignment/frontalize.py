@@ -60,21 +60,27 @@ class Frontalized(NamedTuple):
 
 
 def affine_camera(points: Floats, shape: FaceShape) -> Floats:
-    """Return the affine camera (2, 4) that sees the generic shape's points where a face's points lie.
+    """Return the affine camera (2, 4) that sees the generic shape's points where a face's points (68, 2) mm lie."""
+    return _apply_solver(camera_solver(shape), points)
+
+
+def _apply_solver(solver: Floats, points: Floats) -> Floats:
+    camera: Floats = (solver @ points.reshape(-1)).reshape(2, 4)
+    return camera
+
+
+def camera_solver(shape: FaceShape) -> Floats:
+    """Return the (8, 136) matrix that makes an affine camera's numbers of a face's points x0, y0, x1, y1, … in mm.
 
     Generalised least squares: errors weigh as their covariance tells, by its Cholesky factor (section 2.2).
-
-    Args:
-        points: (68, 2) mm.
-        shape: see there.
     """
     known = np.zeros((2 * POINTS, 8))  # points, x and y in turn, are known @ camera's eight numbers
     known[0::2, :3], known[0::2, 3] = shape.points, 1
     known[1::2, 4:7], known[1::2, 7] = shape.points, 1
     factor = np.linalg.cholesky(shape.covariance)
-    whitened = solve_triangular(factor, np.column_stack([known, points.reshape(-1)]), lower=True)
-    camera: Floats = np.linalg.lstsq(whitened[:, :8], whitened[:, 8], rcond=None)[0].reshape(2, 4)
-    return camera
+    whiten = solve_triangular(factor, np.eye(2 * POINTS), lower=True)
+    solver: Floats = np.linalg.pinv(whiten @ known) @ whiten
+    return solver
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,11 @@ class Frontalizer:
         corners[turned] = corners[turned][:, ::-1]
         return corners
 
-    @property
+    @cached_property
+    def _solver(self) -> Floats:
+        return camera_solver(self.shape)
+
+    @cached_property
     def _is_face(self) -> npt.NDArray[np.bool_]:
         """Which triangles (T,) are of the face rather than between it and the frame."""
         return np.asarray((self.triangles < POINTS + len(BROWS)).all(axis=1))
@@ -119,7 +129,7 @@ class Frontalizer:
             image: (H, W, 3) uint8 RGB.
             fiducials: the face's points.
         """
-        camera = affine_camera(fiducials.points, self.shape)
+        camera = _apply_solver(self._solver, fiducials.points)
         sources = apply(camera, self.vertices)
         errors = fiducials.points - sources[:POINTS]
         own = np.concatenate([errors, errors[list(BROWS)]])  # what is this face's own shape, and stays

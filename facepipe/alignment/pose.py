@@ -20,8 +20,7 @@ MEAN_FACE = np.array(
         [27.5, 32.8, 11.7],
     ]
 )
-_CENTRED = MEAN_FACE - MEAN_FACE.mean(axis=0)
-_TO_VIEW = _CENTRED @ np.linalg.inv(_CENTRED.T @ _CENTRED)  # (5, 3)
+_TO_VIEW = np.linalg.pinv((MEAN_FACE - MEAN_FACE.mean(axis=0)).T)  # (5, 3)
 
 FACE_REACH = 1.3  # half the side of a face's square, in distances of its eyes (or of eyes and mouth, if longer)
 
@@ -43,27 +42,39 @@ class Pose(NamedTuple):
 def estimate_pose(landmarks: npt.NDArray[np.floating]) -> Pose:
     """Return how faces are turned: the rotation that lays the mean face over their landmarks, seen from afar.
 
-    The view is a scaled orthographic one (weak perspective). Its 2 x 3 matrix follows by linear least squares, as POS
-    does in DeMenthon and Davis, "Model-based object pose in 25 lines of code" (IJCV 1995, section 3); the nearest two
-    rows of a rotation follow by singular values. Angles are those of R = Rz(roll) Ry(yaw) Rx(pitch): the head nods,
-    then turns, then tilts.
-
-    Departs from the paper: no iteration towards full perspective, which needs the camera's focal length.
+    The view is a scaled orthographic one (`rotation_seen`). Angles are those of R = Rz(roll) Ry(yaw) Rx(pitch): the
+    head nods, then turns, then tilts.
 
     Args:
         landmarks: (N, 5, 2) x, y in pixels: image-left eye, image-right eye, nose, image-left and -right mouth corner.
             Where all five lie in one point, the angles mean nothing.
     """
     points = np.asarray(landmarks, np.float64).reshape(-1, 5, 2)
-    points = points - points.mean(axis=1, keepdims=True)
-    left, _, right = np.linalg.svd(points.transpose(0, 2, 1) @ _TO_VIEW, full_matrices=False)
-    first, second = np.moveaxis(left @ right, 1, 0)  # (N, 3) each: the rotation's upper rows
+    rows, _ = rotation_seen(points, _TO_VIEW)
+    first, second = np.moveaxis(rows, 1, 0)  # (N, 3) each: the rotation's upper rows
     third = np.cross(first, second)
     # With z away from the camera, a face turned towards the image's right, or up, has a negative angle about y, or x.
     yaw = np.arcsin(np.clip(third[:, 0], -1, 1))
     pitch = -np.arctan2(third[:, 1], third[:, 2])
     roll = np.arctan2(second[:, 0], first[:, 0])
     return Pose(*np.degrees([yaw, pitch, roll]))
+
+
+def rotation_seen(points: Floats, to_view: Floats) -> tuple[Floats, Floats]:
+    """Return the two upper rows of the rotations (N, 2, 3), and the scales (N,), by which a shape is seen from afar.
+
+    Its 2 x 3 matrix follows by linear least squares, as POS does in DeMenthon and Davis, "Model-based object pose in 25
+    lines of code" (IJCV 1995), section 3; the nearest two rows of a rotation follow by singular values.
+
+    Departs from the paper: no iteration towards full perspective, which needs the camera's focal length.
+
+    Args:
+        points: (N, K, 2) where the shape's points are seen.
+        to_view: (K, 3), the pseudoinverse of the shape (3, K) about its middle.
+    """
+    centred = points - points.mean(axis=1, keepdims=True)
+    left, strengths, right = np.linalg.svd(centred.transpose(0, 2, 1) @ to_view, full_matrices=False)
+    return left @ right, strengths.mean(axis=1)
 
 
 def share_inside(landmarks: npt.NDArray[np.floating], width: float, height: float) -> Floats:

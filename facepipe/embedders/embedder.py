@@ -18,7 +18,7 @@ class Embedder(Protocol):
 
     @property
     def alignment(self) -> str:
-        """How the crops are to be cut: `box`, the detector's box with a margin, stretched to a square."""
+        """How the crops are to be cut: `box`, the detector's box with a margin, stretched to a square, `2d` or `3d`."""
 
     def embed(self, crops: np.ndarray) -> np.ndarray:
         """Return the embeddings, (N, D) float32, each of unit length, in the crops' order.

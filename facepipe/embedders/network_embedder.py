@@ -28,7 +28,7 @@ class NetworkEmbedder:
     Attributes:
         input_size: side of the crops, in pixels: the network's, or that from which ten crops at three scales are taken.
         dimension: numbers of an embedding.
-        alignment: `box`.
+        alignment: how the crops are to be cut, `box`, `2d` or `3d`.
         architecture: of its weights.
         network_class: of its network, which knows its size by its tensors (`shaped_like`).
     """

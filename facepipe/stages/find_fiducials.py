@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from facepipe import schemas
-from facepipe.alignment.fiducials import FindsFiducials
+from facepipe.alignment.fiducials import FindsFiducials, each_face
 from facepipe.alignment.similarity import apply, inverse
 from facepipe.stage import Resources
 from facepipe.stages.align_faces import load_finder
@@ -42,8 +42,7 @@ def _find(table: pa.Table, finder: FindsFiducials) -> pa.Table:
     boxes_of, landmarks_of = healthy_arrays(table, "boxes", 4), healthy_arrays(table, "landmarks", 10)
     for photo, boxes, landmarks in zip(photos_of(table), boxes_of, landmarks_of, strict=True):
         of_photo = []
-        for number, box in enumerate(boxes.astype(np.float64) * photo.scale):
-            given = landmarks[number].reshape(5, 2).astype(np.float64) * photo.scale if len(landmarks) else None
+        for box, given in each_face(boxes * photo.scale, landmarks.reshape(-1, 5, 2) * photo.scale):
             found = finder.find(photo.pixels, box, given)
             of_photo.append(apply(inverse(found.to_mm), found.points) / photo.scale)
         points.append(np.array(of_photo))

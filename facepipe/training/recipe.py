@@ -11,9 +11,11 @@ from facepipe.training.face_crops import CropVariation
 from facepipe.training.labels import Labels
 from facepipe.training.loop import Plan, Progress, RaySettings, State, Task, fit
 from facepipe.training.photos import Variation
-from facepipe.training.sources import passes_of
+from facepipe.training.sources import hash_seed, passes_of
 
 Say = Callable[[str], None]
+
+REPORTS = 30  # on a stage of a recogniser's training
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,19 @@ class RecogniserOptions(TrainingOptions):
     mean: np.ndarray | None = field(default=None, repr=False)
     alignment: str = "box"
     fiducials: str = "detector"
+
+    def plan(self, steps: int, rate: float, stage: int = 0) -> Plan:
+        """Return how long and how fast a network of a recogniser learns, with REPORTS reports on it.
+
+        Args:
+            steps: at effort 1.
+            rate: the recipe's learning rate.
+            stage: of the recipe; each has random numbers of its own.
+        """
+        done = self.steps_of(steps)
+        report = max(1, done // REPORTS)
+        seed = hash_seed(self.seed, stage)
+        return Plan(done, self.learning_rate or rate, seed=seed, report_steps=report, checkpoint_steps=3 * report)
 
     @property
     def adapts(self) -> bool:

@@ -17,16 +17,14 @@ from facepipe.models.tensors import part_of
 from facepipe.training.face_samples import FaceSamples
 from facepipe.training.identity_task import FaceClassifier, IdentityTask, as_images
 from facepipe.training.judging import embed
-from facepipe.training.loop import Plan, State
+from facepipe.training.loop import State
 from facepipe.training.people import Ints, faces_of_each, split
 from facepipe.training.recipe import Fit, RecogniserOptions
 from facepipe.training.samples import Samples
-from facepipe.training.sources import hash_seed
 
 CLASSIFIER = "classifier"  # folder of its checkpoints
 STEPS = 700
 LEARNING_RATE = 1e-3
-REPORTS = 30
 
 
 @dataclass(frozen=True)
@@ -73,14 +71,7 @@ def train_deepface(samples: Samples, folder: Path, options: DeepFaceOptions, fit
     rows, judged = split(faces.person, options.seed)
     classified = rows[faces_of_each(faces.person[rows]) >= options.least_faces]
     task = IdentityTask(MakeClassifier(options), faces, classified, judged)
-    report = max(1, options.steps_of(STEPS) // REPORTS)
-    plan = Plan(
-        options.steps_of(STEPS),
-        options.learning_rate or LEARNING_RATE,
-        seed=hash_seed(options.seed, 0),
-        report_steps=report,
-        checkpoint_steps=3 * report,
-    )
+    plan = options.plan(STEPS, LEARNING_RATE)
     learned = part_of(fit.network(task, plan, folder / CLASSIFIER, "deepface"), "trunk.")
     trunk = {name: value for name, value in learned.items() if not name.startswith("F8.")}
     return {**trunk, "maxima": _maxima(trunk, options, faces, rows)}

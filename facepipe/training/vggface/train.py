@@ -17,11 +17,10 @@ from facepipe.models.tensors import part_of
 from facepipe.models.vgg_network import VGG
 from facepipe.training.face_samples import FaceSamples
 from facepipe.training.identity_task import FaceClassifier, IdentityTask, embed_crops
-from facepipe.training.loop import Plan, State
+from facepipe.training.loop import State
 from facepipe.training.people import faces_of_each, split
 from facepipe.training.recipe import Fit
 from facepipe.training.samples import Samples
-from facepipe.training.sources import hash_seed
 from facepipe.training.triplet_task import TripletOptions, TripletTask
 
 # The two stages, what there is without the first one, and the folders of their checkpoints.
@@ -29,7 +28,6 @@ CLASSIFIER, PROJECTION, TRIPLETS = "classifier", "projection", "triplets"
 STEPS = {CLASSIFIER: 2400, PROJECTION: 300}
 LEARNING_RATE = {CLASSIFIER: 1e-3, PROJECTION: 1e-3}
 FINE_TUNING_RATE = 1e-4
-REPORTS = 30  # a stage
 
 
 @dataclass(frozen=True)
@@ -131,27 +129,20 @@ def train_vggface(samples: Samples, folder: Path, options: VggFaceOptions, fit: 
     if options.triplets_alone:
         triplets = TripletTask.of(options, MakeProjection(options, None), faces, rows, judged)
         steps = STEPS[CLASSIFIER] * IdentityTask.batch_faces // triplets.sampler.rows  # as many faces as a classifier
-        plan = _plan(options.steps_of(steps), options.learning_rate or LEARNING_RATE[CLASSIFIER], options.seed, 0)
+        plan = options.plan(steps, LEARNING_RATE[CLASSIFIER])
         return part_of(fit.network(triplets, plan, folder / TRIPLETS, f"vggface, {TRIPLETS}"), "trunk.")
     classified = rows[faces_of_each(faces.person[rows]) >= options.least_faces]
     classifier = IdentityTask(MakeClassifier(options), faces, classified, judged)
-    plan = _plan(
-        options.steps_of(STEPS[CLASSIFIER]), options.learning_rate or LEARNING_RATE[CLASSIFIER], options.seed, 0
-    )
+    plan = options.plan(STEPS[CLASSIFIER], LEARNING_RATE[CLASSIFIER])
     trunk = trunk_of(fit.network(classifier, plan, folder / CLASSIFIER, f"vggface, {CLASSIFIER}"))
     if not options.projection:
         return trunk
     triplets = TripletTask.of(options, MakeProjection(options, trunk), faces, rows, judged)
     usual = FINE_TUNING_RATE if options.fine_tune else LEARNING_RATE[PROJECTION]
-    plan = _plan(options.steps_of(STEPS[PROJECTION]), options.learning_rate or usual, options.seed, 1)
+    plan = options.plan(STEPS[PROJECTION], usual, stage=1)
     return part_of(fit.network(triplets, plan, folder / PROJECTION, f"vggface, {PROJECTION}"), "trunk.")
 
 
 def trunk_of(classifier: State) -> State:
     """Return the weights of VGG without its classifier, of what the first stage has learned."""
     return {name: value for name, value in part_of(classifier, "trunk.").items() if not name.startswith("fc8.")}
-
-
-def _plan(steps: int, rate: float, seed: int, stage: int) -> Plan:
-    report = max(1, steps // REPORTS)
-    return Plan(steps, rate, seed=hash_seed(seed, stage), report_steps=report, checkpoint_steps=3 * report)

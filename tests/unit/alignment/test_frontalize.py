@@ -10,7 +10,14 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from facepipe.alignment.aligning import FaceAligner
-from facepipe.alignment.fiducials import DetectorPoints, DlibPoints, Fiducials, scaled_orthography, start_from
+from facepipe.alignment.fiducials import (
+    DetectorPoints,
+    DlibPoints,
+    Fiducials,
+    each_face,
+    scaled_orthography,
+    start_from,
+)
 from facepipe.alignment.frontalize import Frontalizer, affine_camera
 from facepipe.alignment.similarity import Canvas, apply, five_points, inverse
 from facepipe.models.cache import find_status, verified_file
@@ -114,6 +121,13 @@ def test_a_detectors_five_points_place_all_68() -> None:
     found = DetectorPoints(shape).find(np.zeros((9, 9, 3), np.uint8), np.zeros(4), landmarks)
     in_photo = apply(inverse(found.to_mm), found.points)
     np.testing.assert_allclose(in_photo, apply(to_photo, apply(camera, shape.points)), atol=1e-6)
+
+
+def test_landmarks_in_one_place_are_none() -> None:
+    boxes, landmarks = np.zeros((2, 4)), np.stack([np.arange(10.0).reshape(5, 2), np.full((5, 2), 7.0)])
+    assert [given is None for _, given in each_face(boxes, landmarks)] == [False, True]
+    assert [given is None for _, given in each_face(boxes, np.empty((0, 5, 2)))] == [True, True]
+    assert [given is None for _, given in each_face(boxes, None)] == [True, True]
 
 
 def test_without_landmarks_the_box_is_what_there_is() -> None:

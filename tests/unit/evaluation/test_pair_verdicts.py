@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facepipe.evaluation.pair_verdicts import accuracy, compare, judge_pairs
+from facepipe.evaluation.pair_verdicts import accuracy, compare, verdicts_on
 
 SAME = np.repeat([True, False], 300)
 
@@ -13,19 +13,19 @@ def similarities(seed: int, apart: float) -> np.ndarray:
 
 
 def test_what_is_told_apart_is_judged_rightly() -> None:
-    verdicts = judge_pairs(similarities(0, 20), SAME)
+    verdicts = verdicts_on(similarities(0, 20), SAME)
     assert verdicts.right.all()
     assert (verdicts.auc, verdicts.tar) == (1, 1)
 
 
 def test_pairs_that_look_alike_are_judged_at_chance() -> None:
-    shares = [judge_pairs(similarities(seed, 0), SAME).right.mean() for seed in range(20)]
+    shares = [verdicts_on(similarities(seed, 0), SAME).right.mean() for seed in range(20)]
     assert abs(np.mean(shares) - 0.5) < 0.02  # a threshold chosen on the same pairs would come to 0.53
 
 
 def test_it_is_what_the_best_rule_can_do() -> None:
     """Two normal distributions 2 apart: the best threshold is right for 84.1 % of them."""
-    shares = [judge_pairs(similarities(seed, 2), SAME).right.mean() for seed in range(20)]
+    shares = [verdicts_on(similarities(seed, 2), SAME).right.mean() for seed in range(20)]
     assert np.mean(shares) == pytest.approx(0.841, abs=0.01)
 
 
@@ -33,7 +33,7 @@ def test_a_pairs_own_label_does_not_change_its_threshold() -> None:
     given = similarities(1, 1)
     changed = SAME.copy()
     changed[::10] = ~changed[::10]  # one part of the ten
-    before, after = judge_pairs(given, SAME).right, judge_pairs(given, changed).right
+    before, after = verdicts_on(given, SAME).right, verdicts_on(given, changed).right
     np.testing.assert_array_equal(before[::10], ~after[::10])
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from facepipe.embedders.deepface import DeepFace
 from facepipe.errors import WeightsError, WrongUsageError
 from facepipe.models.architectures import check_shapes
 from facepipe.models.deepface_network import ARCHITECTURE, DeepFaceNetwork, alignment_at, input_size_of, sides_of
@@ -90,6 +91,11 @@ def test_the_tensor_of_the_alignment_names_one() -> None:
     for number in (3, -1, 0.5, float("nan")):
         with pytest.raises(WeightsError, match="an alignment that there isn't"):
             alignment_at(number)
+
+
+@pytest.mark.parametrize("alignment", ["box", "2d", "3d"])
+def test_an_embedder_tells_how_its_crops_are_to_be_cut(alignment: str) -> None:
+    assert DeepFace.of(DeepFaceNetwork(0.0625, 72, alignment=alignment).state_dict()).alignment == alignment
 
 
 def test_without_a_classifier_nobody_is_classified() -> None:
