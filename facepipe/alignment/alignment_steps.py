@@ -1,7 +1,4 @@
-"""How a face is aligned, step by step, as figure 1 of the DeepFace paper shows it (Taigman et al. 2014).
-
-Its last picture, a view from another side, is left out: nothing is made of it.
-"""
+"""How a face is aligned, step by step, as figure 1 of the DeepFace paper shows it (Taigman et al. 2014)."""
 
 from typing import NamedTuple
 
@@ -21,6 +18,7 @@ Floats = npt.NDArray[np.float64]
 
 CANVAS = Canvas(PANEL_WIDTH, ALIGNED_GROW)
 AROUND = 0.6  # of a face's longer side, shown on each side of it
+VIEW = 40  # degrees
 SEEN, UNSEEN, PAPER = (96, 230, 96), (240, 80, 80), (245, 245, 245)
 
 
@@ -71,6 +69,7 @@ def explain_alignment(
         Step("where the triangles go", _mesh(paper, frontal.targets, frontalizer, frontal.seen)),
         Step("each triangle moved there", frontal.moved),
         Step("unseen ones taken from the other half", frontal.picture),
+        Step(f"a new view, {VIEW} degrees to the side", frontalizer.view(frontal, VIEW)),
     ]
     return AlignedFace(found, points, frontal, steps)
 

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import solve_triangular
 from scipy.spatial import Delaunay
+from scipy.spatial.transform import Rotation
 
 from facepipe.alignment.fiducials import Fiducials
 from facepipe.alignment.similarity import Canvas, align, apply
@@ -37,6 +38,7 @@ BLEND = 6.0  # mm: how softly seen and mirrored parts go over into each other
 _SOURCE = 1.25  # pixels of the aligned face a pixel of the frontal one: it is resampled twice
 _SOURCE_MARGIN = 0.25  # share of the face's square that the aligned face shows around the frontal one
 _SUBPIXEL_BITS = 4
+_NONE = -1  # of triangles
 
 
 class Frontalized(NamedTuple):
@@ -122,6 +124,11 @@ class Frontalizer:
         """Which triangles (T,) are of the face rather than between it and the frame."""
         return np.asarray((self.triangles < POINTS + len(BROWS)).all(axis=1))
 
+    @cached_property
+    def _face_last(self) -> Ints:
+        """All triangles in an order in which the face's lie over those around it."""
+        return np.argsort(self._is_face, kind="stable")
+
     def frontalize(self, image: Photo, fiducials: Fiducials) -> Frontalized:
         """Return a face as seen from the front.
 
@@ -137,13 +144,34 @@ class Frontalizer:
         targets = self.vertices[:, :2].copy()
         targets[: len(own)] += own
         seen = self._seen(camera)
-        numbers = self._triangle_of_each_pixel(targets)  # (S, S)
-        moved = self._draw(image, fiducials.to_mm, sources, targets, numbers)
+        numbers = self._triangle_of_each_pixel(targets, self._face_last)  # (S, S)
+        wide = Canvas(
+            round(self.canvas.size * _SOURCE * (1 + 2 * _SOURCE_MARGIN / (1 + 2 * self.canvas.grow))),
+            self.canvas.grow + _SOURCE_MARGIN,
+        )
+        moved = self._draw(align(image, fiducials.to_mm, wide), wide, sources, targets, numbers)
         weights = cv2.GaussianBlur(seen[numbers].astype(np.float32), (0, 0), BLEND * self.canvas.from_mm[0, 0])
         other = weights[:, ::-1]
         share = (weights + (1 - weights) * (1 - other))[..., None]  # of the pixel itself: all, where both are unseen
         mixed = share * moved + (1 - share) * moved[:, ::-1]
         return Frontalized(np.rint(mixed).astype(np.uint8), moved, camera, sources, targets, seen)
+
+    def view(self, frontal: Frontalized, yaw: float) -> Photo:
+        """Return a frontal face as it looks when turned, (S, S, 3) uint8 RGB, with white around it (figure 1 (h)).
+
+        Args:
+            frontal: made by this frontalizer.
+            yaw: degrees by which it looks to the image's right, less than 90 either way.
+        """
+        solid = np.column_stack([frontal.targets, self.vertices[:, 2]])
+        middle = self.shape.points.mean(axis=0)
+        turned = (solid - middle) @ Rotation.from_euler("y", -yaw, degrees=True).as_matrix().T + middle
+        nearest_last = np.argsort(-turned[self.triangles, 2].mean(axis=1), kind="stable")
+        faces_camera = self._is_face & (_areas(turned[:, :2], self.triangles) > 0)
+        numbers = self._triangle_of_each_pixel(turned[:, :2], nearest_last[faces_camera[nearest_last]])
+        drawn = self._draw(frontal.picture, self.canvas, frontal.targets, turned[:, :2], numbers)
+        drawn[numbers == _NONE] = 255
+        return drawn
 
     def _seen(self, camera: Floats) -> Floats:
         """Return how far each triangle is seen, (T,): by how much smaller the camera makes it.
@@ -156,30 +184,37 @@ class Frontalizer:
         seen: Floats = np.clip((kept - UNSEEN) / (SEEN - UNSEEN), 0, 1)
         return np.where(self._is_face, seen, 1.0)
 
-    def _triangle_of_each_pixel(self, targets: Floats) -> Ints:
-        """Return (S, S) in which triangle each pixel lies; the face's lie over those around it."""
-        size = self.canvas.size
-        numbers = np.zeros((size, size), np.int32)
-        corners = apply(self.canvas.from_mm, targets)[self.triangles] - 0.5  # (T, 3, 2), a pixel's middle at 0
+    def _triangle_of_each_pixel(self, places: Floats, order: Ints) -> Ints:
+        """Return (S, S) in which triangle each pixel lies, the last one in the order that covers it, or _NONE.
+
+        Args:
+            places: (V, 2) mm of the vertices.
+            order: the triangles that are drawn, (K,).
+        """
+        numbers = np.full((self.canvas.size, self.canvas.size), _NONE, np.int32)
+        corners = apply(self.canvas.from_mm, places)[self.triangles] - 0.5  # (T, 3, 2), a pixel's middle at 0
         fixed = np.rint(corners * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-        for number in np.argsort(self._is_face, kind="stable").tolist():
+        for number in order.tolist():
             cv2.fillConvexPoly(numbers, fixed[number], number, shift=_SUBPIXEL_BITS)
         return numbers.astype(np.int64)
 
-    def _draw(self, image: Photo, to_mm: Floats, sources: Floats, targets: Floats, numbers: Ints) -> Photo:
-        """Return the picture (S, S, 3), each triangle moved by the affine map of its corners."""
-        wide = Canvas(
-            round(self.canvas.size * _SOURCE * (1 + 2 * _SOURCE_MARGIN / (1 + 2 * self.canvas.grow))),
-            self.canvas.grow + _SOURCE_MARGIN,
-        )
-        aligned = align(image, to_mm, wide)
-        maps = _affine_maps(apply(self.canvas.from_mm, targets), apply(wide.from_mm, sources), self.triangles)
+    def _draw(self, source: Photo, canvas: Canvas, sources: Floats, targets: Floats, numbers: Ints) -> Photo:
+        """Return the picture (S, S, 3), each triangle moved by the affine map of its corners.
+
+        Args:
+            source: an aligned face.
+            canvas: it lies on.
+            sources: (V, 2) mm where the vertices lie in it.
+            targets: (V, 2) mm where they are drawn.
+            numbers: (S, S) the triangle of each pixel.
+        """
+        maps = _affine_maps(apply(self.canvas.from_mm, targets), apply(canvas.from_mm, sources), self.triangles)
         middles = np.arange(self.canvas.size) + 0.5
         x, y = np.meshgrid(middles, middles)
         of_each = maps[numbers]  # (S, S, 2, 3)
         places = of_each[..., 0] * x[..., None] + of_each[..., 1] * y[..., None] + of_each[..., 2] - 0.5
         drawn = cv2.remap(
-            aligned, places.astype(np.float32), None, interpolation=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            source, places.astype(np.float32), None, interpolation=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
         return np.asarray(drawn, np.uint8)
 

@@ -19,7 +19,7 @@ from facepipe.alignment.fiducials import (
     start_from,
 )
 from facepipe.alignment.frontalize import Frontalizer, affine_camera
-from facepipe.alignment.similarity import Canvas, apply, five_points, inverse
+from facepipe.alignment.similarity import Canvas, align, apply, five_points, inverse
 from facepipe.models.cache import find_status, verified_file
 from facepipe.models.face_shape import FaceShape, shipped_shape
 
@@ -76,7 +76,7 @@ def test_a_turned_head_looks_as_from_the_front(yaw: float) -> None:
     camera = camera_of(yaw)
     turned = frontalizer.frontalize(painted(camera, frontalizer), seen_by(camera, shape))
     assert front.seen.min() == 1
-    numbers = frontalizer._triangle_of_each_pixel(frontalizer.vertices[:, :2])
+    numbers = frontalizer._triangle_of_each_pixel(frontalizer.vertices[:, :2], frontalizer._face_last)
     face = np.isin(numbers, np.flatnonzero(frontalizer._is_face & (turned.seen == 1)))
     face &= face[:, ::-1]  # seen on both sides: nothing is mirrored there
     face = cv2.erode(face.astype(np.uint8), np.ones((5, 5))) > 0
@@ -94,12 +94,31 @@ def test_unseen_triangles_come_from_the_other_half() -> None:
     image = painted(camera, frontalizer)
     found = frontalizer.frontalize(image, seen_by(camera, shape))
     assert found.seen.min() == 0
-    numbers = frontalizer._triangle_of_each_pixel(found.targets)
+    numbers = frontalizer._triangle_of_each_pixel(found.targets, frontalizer._face_last)
     hidden = cv2.erode((found.seen[numbers] == 0).astype(np.uint8), np.ones((13, 13))) > 0
     hidden &= found.seen[numbers][:, ::-1] == 1
     assert hidden.any()
     off = np.abs(found.picture.astype(int) - found.moved[:, ::-1]).max(axis=2)
     assert np.median(off[hidden]) < 40
+
+
+@pytest.mark.parametrize("yaw", [-35, 0, 35])
+def test_a_new_view_looks_as_the_head_does_when_it_is_turned(yaw: float) -> None:
+    shape, straight = shipped_shape(), np.eye(2, 4)
+    frontalizer = Frontalizer(shape, CANVAS)
+    front = frontalizer.frontalize(painted(straight, frontalizer), seen_by(straight, shape))
+    view = frontalizer.view(front, yaw)
+    turn = Rotation.from_euler("y", -yaw, degrees=True).as_matrix()
+    middle = shape.points.mean(axis=0)
+    camera = np.column_stack([turn, middle - turn @ middle])[:2]
+    expected = align(painted(camera, frontalizer), seen_by(straight, shape).to_mm, CANVAS)
+    face = cv2.erode((view < 255).any(axis=2).astype(np.uint8), np.ones((3, 3))) > 0
+    assert 0.2 < face.mean() < 0.9
+    off = np.abs(view.astype(int) - expected).max(axis=2)
+    assert np.mean(off[face] < 40) > 0.8  # all but the triangles' edges
+    if yaw:
+        away = np.abs(view.astype(int) - front.picture).max(axis=2)
+        assert np.mean(away[face] < 40) < 0.6
 
 
 def test_a_face_keeps_its_own_shape() -> None:
