@@ -31,11 +31,12 @@ def compare_embedding(
         beside: whether peers take part.
 
     Raises:
-        WrongUsageError: the peers are not installed, or there are no photos.
+        WrongUsageError: the peers are not installed, or have no such network, or there are no photos.
     """
     work = _work(images, "lfw-dev", limit or EMBED_PHOTOS, config)
     rivals: list[Contestant] = []
     if beside:
+        peers.require_network(config.embed)
         peers.require("facenet_pytorch")
         rivals = [peers.FacenetPytorchEmbedding(work), peers.FacenetPytorchEmbedding(work, batch=1)]
     return _figures("faces/s", work, [ours.Embedding(work), *rivals], rounds)
@@ -104,6 +105,7 @@ def compare_decoding(
 def _compare_extraction(work: Work, rounds: int, beside: bool, engine: EngineName, large: bool) -> dict[str, Any]:
     rivals: list[Contestant] = [ours.BareStages(work)]
     if beside:
+        peers.require_network(work.config.embed)
         peers.require("facenet_pytorch", *([] if large else ["dlib", peers.DLIB_MODELS]))
         rivals += [peers.FacenetPytorchLoop(work), *([] if large else [peers.DlibLoop(work)])]
     return _figures("photos/s", work, [ours.Extraction(work, engine), *rivals], rounds)

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from facepipe import pipeline
-from facepipe.alignment.box_crop import crop_faces, display_crop
+from facepipe.alignment.box_crop import display_crop
 from facepipe.benchmarks.contest import Round, timed
 from facepipe.benchmarks.work import Work, limit_threads
 from facepipe.config import Config
@@ -21,6 +21,7 @@ from facepipe.embedders.embedder import Embedder
 from facepipe.imaging.decode import decode_photo
 from facepipe.library.library import Library
 from facepipe.runtime.engine import Engine, EngineName, create_engine
+from facepipe.stages.align_faces import crops_for, cutter
 from facepipe.stages.embed_faces import load_embedder
 
 OURS = "facepipe"
@@ -85,6 +86,7 @@ class BareStages:
         """Return a round: read, decode, detect, cut out and embed."""
         limit_threads(self.work.threads)
         detector, embedder = _detector(self.work.config), _embedder(self.work.config)
+        cut = cutter(crops_for(self.work.config.embed))
         rows = self.work.config.runtime.batch_rows
         batches = [self.work.paths[start : start + rows] for start in range(0, len(self.work.paths), rows)]
 
@@ -97,7 +99,7 @@ class BareStages:
             scales = [max(photo.pixels.shape[:2]) / max(photo.width, photo.height) for photo in photos]
             crops = []
             for photo, faces in zip(photos, detector.detect([photo.pixels for photo in photos], scales), strict=True):
-                crops.append(crop_faces(photo.pixels, faces.boxes))
+                crops.append(cut(photo.pixels, faces.boxes, faces.landmarks))
                 for box in faces.boxes:
                     display_crop(photo.pixels, box)
             embedder.embed(np.concatenate(crops))

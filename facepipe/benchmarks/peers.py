@@ -13,7 +13,7 @@ from PIL import Image
 from facepipe.benchmarks.contest import Round, timed
 from facepipe.benchmarks.facenet_pytorch_weights import facenet_to_facenet_pytorch
 from facepipe.benchmarks.work import Work, limit_threads
-from facepipe.config import DetectConfig
+from facepipe.config import DetectConfig, EmbedConfig
 from facepipe.errors import WrongUsageError
 from facepipe.models.cache import load_weights
 
@@ -35,6 +35,18 @@ def require(*modules: str) -> None:
         raise WrongUsageError(
             f"the peers are not installed here ({', '.join(missing)} missing): run `make bench`, which installs them "
             "into an environment of their own, or say --no-peers to measure this project alone"
+        )
+
+
+def require_network(embed: EmbedConfig) -> None:
+    """Check that facenet-pytorch can compute what an embedder does.
+
+    Raises:
+        WrongUsageError: it can't.
+    """
+    if embed.embedder != "facenet" or embed.ten_crops:
+        raise WrongUsageError(
+            "facenet-pytorch has nothing but FaceNet on single crops: say --no-peers to measure this project alone"
         )
 
 

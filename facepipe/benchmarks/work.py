@@ -11,7 +11,7 @@ from PIL import Image
 
 from facepipe.config import Config
 from facepipe.errors import WrongUsageError
-from facepipe.models.inception_resnet_v1 import INPUT_SIZE
+from facepipe.stages.align_faces import crops_for
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 CENTRAL_SHARE = 126 / 250  # of each side: on LFW's photos the face
@@ -39,13 +39,14 @@ class Work:
 
     @cached_property
     def crops(self) -> np.ndarray:
-        """(N, 160, 160, 3) uint8 RGB: the central part of each photo, one face on LFW's."""
-        crops = np.empty((len(self.paths), INPUT_SIZE, INPUT_SIZE, 3), np.uint8)
+        """(N, S, S, 3) uint8 RGB, as large as the embedder wants them: each photo's central part, a face on LFW's."""
+        size = crops_for(self.config.embed).size
+        crops = np.empty((len(self.paths), size, size, 3), np.uint8)
         for crop, picture in zip(crops, self.pictures, strict=True):
             side = CENTRAL_SHARE * min(picture.size)
             left, top = (picture.width - side) / 2, (picture.height - side) / 2
             box = (left, top, left + side, top + side)
-            crop[:] = np.asarray(picture.resize((INPUT_SIZE, INPUT_SIZE), Image.Resampling.BILINEAR, box))
+            crop[:] = np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR, box))
         return crops
 
 

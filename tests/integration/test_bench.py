@@ -82,3 +82,11 @@ def test_libraries_are_made_only_for_known_embedders() -> None:
     unknown = facepipe("bench", "grouping", "--faces", "200", "--peer", "magic")
     assert (unknown.code, unknown.err.count("\n")) == (2, 1)
     assert "no peer 'magic'" in unknown.err
+
+
+def test_other_embedders_are_measured_alone(album: Path) -> None:
+    bench = ("bench", "embed", "--images", album, "--limit", "2", "--set", "embed.embedder=vggface")
+    assert facepipe(*bench, "--rounds", "1", "--no-peers", "--json").json["ours"] > 0
+    outcome = facepipe(*bench)
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert "has nothing but FaceNet" in outcome.err
