@@ -40,13 +40,16 @@ class FaceAligner:
     def _frontalizer(self) -> Frontalizer | None:
         return None if self.shape is None else Frontalizer(self.shape, self.canvas)
 
-    def crop(self, image: Photo, boxes_xyxy: npt.NDArray[np.floating], landmarks: npt.NDArray[np.floating]) -> Photo:
+    def crop(
+        self, image: Photo, boxes_xyxy: npt.NDArray[np.floating], landmarks: npt.NDArray[np.floating] | None
+    ) -> Photo:
         """Return aligned faces, (N, S, S, 3) uint8 RGB, in the order of the boxes.
 
         Args:
             image: (H, W, 3) uint8 RGB.
             boxes_xyxy: (N, 4) pixels, x1 and y1 exclusive.
-            landmarks: (N, 5, 2) pixels, as in `pose.estimate_pose`; (0, 5, 2) of a detector that finds none.
+            landmarks: (N, 5, 2) pixels, as in `pose.estimate_pose`; None, or (0, 5, 2), of a detector that finds
+                none.
         """
         size = self.canvas.size
         crops = np.empty((len(boxes_xyxy), size, size, 3), np.uint8)

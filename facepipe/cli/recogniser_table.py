@@ -33,4 +33,4 @@ def print_recogniser_table(figures: Mapping[str, Any]) -> None:
         told = ", ".join(f"{one:.3f}" for one in spread["accuracies"])
         click.echo(f"{name}, by seed: {told} (standard deviation {spread['deviation']:.3f})")
     for fold, learned_from in zip(figures["folds"], figures["learned_from"], strict=True):
-        click.echo(f"without fold {fold + 1}: {learned_from['faces']:,} faces of {learned_from['people']:,} people")
+        click.echo(f"without fold {fold}: {learned_from['faces']:,} faces of {learned_from['people']:,} people")

@@ -102,7 +102,7 @@ def study_recogniser(
             _judge(course, folds[0], seed, entry, spread[entry.name])
     return {
         "recogniser": name,
-        "folds": list(folds),
+        "folds": [fold + 1 for fold in folds],
         "learned_from": _learned_from(course, folds, contest.alignments[0]),
         "rows": {row: _figures(row_of) for row, row_of in rows.items()},
         "differences": [_difference(rows, of, over) for of, over in contest.compared],

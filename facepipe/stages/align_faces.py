@@ -77,11 +77,13 @@ def _input_size(embed: EmbedConfig) -> int:
     return input_size_of(tensor_shapes(embed.weights))
 
 
-Cut = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+Cut = Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
 
 
 def cutter(crops: Crops) -> Cut:
-    """Return what cuts faces out of a photo: (H, W, 3) uint8, boxes (N, 4), landmarks (N, 5, 2) ► (N, S, S, 3) uint8.
+    """Return what cuts faces out of a photo: (H, W, 3) uint8, boxes (N, 4), landmarks ► (N, S, S, 3) uint8.
+
+    Landmarks as `FaceAligner.crop` takes them.
 
     Raises:
         WeightsError: what finds points is missing or corrupt.
