@@ -121,8 +121,9 @@ def _peer_detectors() -> list[Any]:
     show_default=True,
     help="Trainings without the first fold, for the spread.",
 )
+@click.option("--only", multiple=True, metavar="WAY", help="Way of learning, such as 'scratch' (default: all).")
 @study_options
-def recogniser(name: str, folds: tuple[int, ...], seeds: int, **options: Any) -> None:
+def recogniser(name: str, folds: tuple[int, ...], seeds: int, only: tuple[str, ...], **options: Any) -> None:
     """Train a recogniser without each fold's people and judge it on that fold's pairs, beside what it must beat.
 
     Takes an hour or two a fold on two cores.
@@ -146,6 +147,7 @@ def recogniser(name: str, folds: tuple[int, ...], seeds: int, **options: Any) ->
             lambda: create_engine(options["engine"], options["address"]),
             effort=options["effort"],
             share=options["share"],
+            only=only,
         )
     if options["as_json"]:
         print_json(figures)

@@ -1,6 +1,7 @@
 """Who is compared with whom: of each recogniser the ways of learning that its paper compares, and what it must beat."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -32,31 +33,42 @@ from facepipe.trainings import WEIGHTS, read_weights
 GIVEN = "facenet-casia-webface"
 WORN = Wear(grey=True, height=40, quality=30)
 EIGENFACES = "eigenfaces"
+EIGENFACES_ALIGNMENT = "box"
+
+
+class Way(NamedTuple):
+    """A way in which a recogniser learns.
+
+    Attributes:
+        entries: yields what is judged on a fold, for a seed.
+        alignment: of the faces that it takes.
+    """
+
+    entries: Callable[[Course, int, int], Iterator[Entry]]
+    alignment: str = "box"
 
 
 class Contest(NamedTuple):
     """A recogniser's contest.
 
     Attributes:
-        entries: yields what is judged on a fold, for a seed.
-        alignments: of the faces that it takes.
+        ways: in which it learns, by name.
         compared: pairs of rows: by how much the first is more accurate than the second.
     """
 
-    entries: Callable[[Course, int, int], Iterator[Entry]]
-    alignments: tuple[str, ...]
+    ways: Mapping[str, Way]
     compared: tuple[tuple[str, str], ...]
 
 
 def eigenfaces(course: Course, fold: int) -> Entry:
     """Return the baseline, fitted to the same faces."""
-    faces = FaceSamples(course.samples(fold, "box"), SIZE, (0.0, 0.0), CropVariation())
+    faces = FaceSamples(course.samples(fold, EIGENFACES_ALIGNMENT), SIZE, (0.0, 0.0), CropVariation())
     learned = faces.plain(np.flatnonzero(faces.person != NOBODY)).numpy()
     return Entry(EIGENFACES, Eigenfaces.of(learned), Crops(SIZE, (0.0, 0.0)))
 
 
-def _facenet(course: Course, fold: int, seed: int) -> Iterator[Entry]:
-    """Yield the given weights and those adapted to worn photos, both on worn photos, too; and some from scratch."""
+def _facenet_adapted(course: Course, fold: int, seed: int) -> Iterator[Entry]:
+    """Yield the given weights and those adapted to worn photos, both on worn photos, too."""
     crops = Crops(INPUT_SIZE, grow_of("box"))
     given, mean = load_weights(GIVEN, FaceNet.architecture), mean_embedding(GIVEN)
     options = FaceNetOptions(seed=seed, init=given, mean=mean, variation=CropVariation(wear=WORN))
@@ -65,6 +77,11 @@ def _facenet(course: Course, fold: int, seed: int) -> Iterator[Entry]:
         embedder = FaceNet.of(state, mean)
         yield Entry(name, embedder, crops, training=training)
         yield Entry(f"{name}, worn", embedder, crops, WORN, training)
+
+
+def _facenet_scratch(course: Course, fold: int, seed: int) -> Iterator[Entry]:
+    """Yield a network that has learned nothing yet, and what triplets teach it."""
+    crops = Crops(INPUT_SIZE, grow_of("box"))
     scratch = FaceNetOptions(seed=seed, **SCRATCH_BATCH)
     untrained = _seeded(MakeNetwork(None, None, scratch.width), seed)
     yield Entry("untrained", FaceNet.of(untrained.trunk.state_dict()), crops)
@@ -72,8 +89,8 @@ def _facenet(course: Course, fold: int, seed: int) -> Iterator[Entry]:
     yield Entry("from scratch", FaceNet.of(read_weights(training / WEIGHTS)), crops, training=training)
 
 
-def _vggface(course: Course, fold: int, seed: int) -> Iterator[Entry]:
-    """Yield both stages, and triplets alone for as long."""
+def _vggface_stages(course: Course, fold: int, seed: int) -> Iterator[Entry]:
+    """Yield a network that has learned nothing yet, and both stages."""
     options = VggFaceOptions(seed=seed, configuration="A")
     crops = Crops(options.input_size, grow_of("box"))
     network = _seeded(lambda: VGG(options.configuration, options.width, options.input_size), seed)
@@ -85,30 +102,34 @@ def _vggface(course: Course, fold: int, seed: int) -> Iterator[Entry]:
     yield Entry("second stage", VGGFace.of(learned), crops, training=training)
     ten = ten_crops_of(crops)
     yield Entry("second stage, ten crops", VGGFace.of(learned, ten_crops=True), ten)
-    alone = course.train("vggface", "triplets", VggFaceOptions(seed=seed, configuration="A", triplets_alone=True), fold)
-    yield Entry("triplets alone", VGGFace.of(read_weights(alone / WEIGHTS)), crops, training=alone)
 
 
-def _deepface(course: Course, fold: int, seed: int) -> Iterator[Entry]:
-    """Yield the network on faces aligned in space, by every metric, in the plane, and not at all."""
-    size = DeepFaceOptions().input_size
-    network = _seeded(lambda: DeepFaceNetwork(DeepFaceOptions().width, size), seed)
-    yield Entry("untrained", DeepFace.of(network.state_dict()), Crops(size, grow_of("3d"), "3d", "dlib"))
-    for alignment in ("3d", "2d", "box"):
-        options = DeepFaceOptions(seed=seed, alignment=alignment, fiducials="dlib")
-        training = course.train("deepface", alignment, options, fold, alignment)
-        crops = Crops(size, grow_of(alignment), alignment, "dlib")
-        embedder = DeepFace.of(read_weights(training / WEIGHTS))
-        yield Entry(alignment, embedder, crops, training=training)
-        if alignment == "3d":
-            for metric in LEARNED:
-                yield Entry(f"{alignment}, {metric}", embedder, crops, metric=metric)
+def _vggface_triplets(course: Course, fold: int, seed: int) -> Iterator[Entry]:
+    """Yield what triplets alone teach, for as long."""
+    options = VggFaceOptions(seed=seed, configuration="A", triplets_alone=True)
+    training = course.train("vggface", "triplets", options, fold)
+    crops = Crops(options.input_size, grow_of("box"))
+    yield Entry("triplets alone", VGGFace.of(read_weights(training / WEIGHTS)), crops, training=training)
+
+
+def _deepface(course: Course, fold: int, seed: int, *, alignment: str) -> Iterator[Entry]:
+    """Yield the network on faces of an alignment; in space also by every metric, and before it has learned."""
+    options = DeepFaceOptions(seed=seed, alignment=alignment, fiducials="dlib")
+    crops = Crops(options.input_size, grow_of(alignment), alignment, "dlib")
+    if alignment == "3d":
+        network = _seeded(lambda: DeepFaceNetwork(options.width, options.input_size), seed)
+        yield Entry("untrained", DeepFace.of(network.state_dict()), crops)
+    training = course.train("deepface", alignment, options, fold, alignment)
+    embedder = DeepFace.of(read_weights(training / WEIGHTS))
+    yield Entry(alignment, embedder, crops, training=training)
+    if alignment == "3d":
+        for metric in LEARNED:
+            yield Entry(f"{alignment}, {metric}", embedder, crops, metric=metric)
 
 
 CONTESTS: Mapping[str, Contest] = {
     "facenet": Contest(
-        _facenet,
-        ("box",),
+        {"adapted": Way(_facenet_adapted), "scratch": Way(_facenet_scratch)},
         (
             ("adapted, worn", "given, worn"),
             ("adapted", "given"),
@@ -117,8 +138,7 @@ CONTESTS: Mapping[str, Contest] = {
         ),
     ),
     "vggface": Contest(
-        _vggface,
-        ("box",),
+        {"stages": Way(_vggface_stages), "triplets": Way(_vggface_triplets)},
         (
             ("second stage", "first stage"),
             ("second stage", "triplets alone"),
@@ -128,8 +148,7 @@ CONTESTS: Mapping[str, Contest] = {
         ),
     ),
     "deepface": Contest(
-        _deepface,
-        ("box", "2d", "3d"),
+        {kind: Way(partial(_deepface, alignment=kind), kind) for kind in ("3d", "2d", "box")},
         (
             ("3d", "2d"),
             ("3d", "box"),

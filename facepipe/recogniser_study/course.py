@@ -124,7 +124,8 @@ class Course:
 
     def train(self, recogniser: str, kind: str, options: RecogniserOptions, fold: int, alignment: str = "box") -> Path:
         """Return the folder of a training without a fold."""
-        folder = self.folder / f"{recogniser}-{kind}-without-{fold}-seed-{options.seed}"
+        part = "" if self.share == 1 else f"-share-{self.share:g}"
+        folder = self.folder / f"{recogniser}-{kind}-without-{fold}-seed-{options.seed}{part}"
         options = replace(options, effort=self.effort)
         claim(folder, recogniser, options, [f"{self.share:g} of the people without fold {fold}"])
         samples = self.samples(fold, alignment)

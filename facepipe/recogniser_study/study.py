@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from facepipe.evaluation.pair_metrics import UNLEARNED, compare_pairs
 from facepipe.evaluation.pair_verdicts import Verdicts, accuracy, compare, verdicts_on
 from facepipe.labelled_people import WIDE, collect_people
 from facepipe.labelled_photos import find_central_faces, photos_in
-from facepipe.recogniser_study.contests import CONTESTS, eigenfaces
+from facepipe.recogniser_study.contests import CONTESTS, EIGENFACES_ALIGNMENT, Way, eigenfaces
 from facepipe.recogniser_study.course import Course, Entry
 from facepipe.recogniser_study.judged_faces import JudgedFaces
 from facepipe.runtime.engine import Engine
@@ -55,6 +55,7 @@ def study_recogniser(
     open_engine: Callable[[], Engine],
     effort: float = 1.0,
     share: float = 1.0,
+    only: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return how a recogniser does on people it has never seen, beside what it must beat.
 
@@ -71,15 +72,19 @@ def study_recogniser(
         open_engine: opens what carries stages out.
         effort: factor on how long networks learn.
         share: of the people whom they may learn from, for a learning curve.
+        only: in which ways it learns, of those in CONTESTS; none: all.
 
     Raises:
-        WrongUsageError: there are no such folds, or a photo of a pair is missing.
+        WrongUsageError: there are no such folds or ways, or a photo of a pair is missing.
     """
     contest = CONTESTS[name]
+    if absent := [way for way in only if way not in contest.ways]:
+        raise WrongUsageError(f"{name} doesn't learn by {absent[0]!r}, only by {', '.join(contest.ways)}")
+    ways = [contest.ways[way] for way in only or contest.ways]
     pairs = read_pairs(pairs_file)
     there = np.unique(pairs.fold).tolist()
-    if absent := sorted(set(folds) - set(there)):
-        raise WrongUsageError(f"{pairs_file} has {len(there)} folds: there is no fold {absent[0] + 1}")
+    if beyond := sorted(set(folds) - set(there)):
+        raise WrongUsageError(f"{pairs_file} has {len(there)} folds: there is no fold {beyond[0] + 1}")
     folds = folds or there
     found = folder / "central-faces.parquet"
     paths = [path for place in (*others, images) for path in photos_in(place)]
@@ -88,26 +93,31 @@ def study_recogniser(
         alignment: collect_people(
             [*others, images], None, folder / f"people-{alignment}", config, open_engine(), _wide(alignment), found
         )
-        for alignment in contest.alignments
+        for alignment in {EIGENFACES_ALIGNMENT, *(way.alignment for way in ways)}
     }
     judged = JudgedFaces(images, found, folder / "judged", config, open_engine)
     course = Course(people, judged, pairs, folder, fit, effort, share)
     rows: dict[str, Row] = defaultdict(Row)
     for fold in folds:
-        for entry in (*contest.entries(course, fold, seeds[0]), eigenfaces(course, fold)):
+        for entry in (*_entries(ways, course, fold, seeds[0]), eigenfaces(course, fold)):
             _judge(course, fold, seeds[0], entry, rows[entry.name])
     spread: dict[str, Row] = defaultdict(Row)
     for seed in seeds[1:]:
-        for entry in contest.entries(course, folds[0], seed):
+        for entry in _entries(ways, course, folds[0], seed):
             _judge(course, folds[0], seed, entry, spread[entry.name])
     return {
         "recogniser": name,
         "folds": [fold + 1 for fold in folds],
-        "learned_from": _learned_from(course, folds, contest.alignments[0]),
+        "learned_from": _learned_from(course, folds, ways[0].alignment),
         "rows": {row: _figures(row_of) for row, row_of in rows.items()},
-        "differences": [_difference(rows, of, over) for of, over in contest.compared],
+        "differences": [_difference(rows, *both) for both in contest.compared if rows.keys() >= set(both)],
         "seeds": {row: _seeds(rows[row], others) for row, others in spread.items()},
     }
+
+
+def _entries(ways: Sequence[Way], course: Course, fold: int, seed: int) -> Iterator[Entry]:
+    for way in ways:
+        yield from way.entries(course, fold, seed)
 
 
 def _judge(course: Course, fold: int, seed: int, entry: Entry, row: Row) -> None:

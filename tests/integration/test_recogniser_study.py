@@ -89,6 +89,13 @@ def test_vggface_learns_nothing_of_the_fold_it_is_judged_on(small_lfw: Path, tmp
     assert learned == {*others, *(name for name, fold in fold_of.items() if fold == 0)}
     assert study("vggface", small_lfw, tmp_path, "--fold", "2").code == 0  # nothing is trained twice
     assert "there is no fold 7" in study("vggface", small_lfw, tmp_path, "--fold", "7").err
+    part = ("--only", "triplets", "--share", "0.5", "--json")
+    halved = study("vggface", small_lfw, tmp_path, "--fold", "2", *part)
+    assert halved.json["rows"].keys() == {"triplets alone", "eigenfaces"}
+    assert halved.json["differences"] == []
+    assert halved.json["learned_from"][0]["people"] == round(done.json["learned_from"][0]["people"] / 2)
+    unknown = study("vggface", small_lfw, tmp_path, "--only", "magic")
+    assert (unknown.code, "doesn't learn by 'magic', only by stages, triplets" in unknown.err) == (2, True)
 
 
 @pytest.mark.long
