@@ -89,7 +89,7 @@ def made_library(images: Path, libraries: int, seed: int, **options: Any) -> Non
 
     Takes about two minutes a library of 4,000 faces.
     """
-    from facepipe.fidelity_study import study_fidelity
+    from facepipe.studies.fidelity import study_fidelity
 
     figures = study_fidelity(images, libraries, seed, options["config"], _engine(options))
     if options["as_json"]:
@@ -123,7 +123,7 @@ def made_library(images: Path, libraries: int, seed: int, **options: Any) -> Non
 def quality(images: Path, pairs: Path, parameters: Path | None, seed: int, **options: Any) -> None:
     """How well `quality` foretells what faces still match once their photos are made worse."""
     from facepipe.models.face_quality import SHIPPED, load_quality
-    from facepipe.quality_study import evaluate_quality
+    from facepipe.studies.quality import evaluate_quality
 
     judged = load_quality(parameters or SHIPPED)
     figures = evaluate_quality(images, pairs, judged, options["config"], _engine(options), seed)
@@ -153,7 +153,7 @@ def dedup(images: tuple[Path, ...], photos: int | None, seed: int, **options: An
 def _compare_grouping(images: Path, plot: Path | None, options: dict[str, Any]) -> None:
     from facepipe.cli.grouping_picture import draw_picture
     from facepipe.cli.grouping_table import print_grouping_table
-    from facepipe.grouping_study import study_grouping
+    from facepipe.studies.grouping import study_grouping
 
     study = study_grouping(images, options["config"], _engine(options), with_all=plot is not None)
     if plot:

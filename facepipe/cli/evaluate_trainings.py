@@ -69,7 +69,7 @@ def detectors(names: tuple[str, ...], tuning: bool, **options: Any) -> None:
     from facepipe.cli.detector_table import print_detector_tables
     from facepipe.cli.train_detectors import read_sources
     from facepipe.cli.training_options import open_fit
-    from facepipe.detector_study import study_detectors, study_tuning
+    from facepipe.studies.detectors import study_detectors, study_tuning
 
     if (options["unseen_images"] is None) != (options["unseen_boxes"] is None):
         raise WrongUsageError("--unseen-images and --unseen-boxes go together: give both or neither")
@@ -95,7 +95,7 @@ def detectors(names: tuple[str, ...], tuning: bool, **options: Any) -> None:
 def _peer_detectors() -> list[Any]:
     from facepipe.benchmarks.peer_detectors import DlibHog, HaarCascade
     from facepipe.benchmarks.peers import require
-    from facepipe.detector_study import FOLDS, Contestant
+    from facepipe.studies.detectors import FOLDS, Contestant
 
     require("dlib")
     made: dict[str, Any] = {"dlib's HOG": DlibHog(), "Haar cascade": HaarCascade()}
@@ -130,8 +130,8 @@ def recogniser(name: str, folds: tuple[int, ...], seeds: int, only: tuple[str, .
     """
     from facepipe.cli.recogniser_table import print_recogniser_table
     from facepipe.cli.training_options import open_fit
-    from facepipe.recogniser_study.study import study_recogniser
     from facepipe.runtime.engine import create_engine
+    from facepipe.studies.recognisers.study import study_recogniser
 
     with open_fit(options["engine"], options["address"], workers=1) as fit:
         figures = study_recogniser(

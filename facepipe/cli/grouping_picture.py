@@ -13,7 +13,7 @@ from facepipe.cli.pictures import new_picture, save_picture
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from facepipe.grouping_study import GroupingStudy
+    from facepipe.studies.grouping import GroupingStudy
 
 LEAST_SHARE = 0.84  # where the axes begin: what is worse is of no use to anybody
 EQUAL_F = (0.90, 0.92, 0.94, 0.96, 0.98)

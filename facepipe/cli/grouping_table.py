@@ -13,7 +13,7 @@ def print_grouping_table(figures: Mapping[str, Any]) -> None:
     """Print each method's figures on both halves and their means, ours first.
 
     Args:
-        figures: from `grouping_study.study_grouping`.
+        figures: from `studies.grouping.study_grouping`.
     """
     click.echo("\nEach setting is tuned, by BCubed F, on the half of the people that is not judged.")
     click.echo(f"{'':18}{'':8}{'BCubed':>14}{'':10}{'pairs':>14}{'':10}{'largest':>9}")

@@ -191,8 +191,8 @@ def quality(file: Path, images: Path, seed: int, **options: Any) -> None:
     `facepipe eval quality` judges them on other people's photos.
     """
     from facepipe.models.face_quality import write_quality
-    from facepipe.quality_study import study_quality
     from facepipe.runtime.engine import create_engine
+    from facepipe.studies.quality import study_quality
 
     engine = create_engine(options["engine"], options["address"])
     fitted, figures = study_quality(images, options["config"], engine, seed)

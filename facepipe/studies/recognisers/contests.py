@@ -19,8 +19,8 @@ from facepipe.models.deepface_network import DeepFaceNetwork
 from facepipe.models.inception_resnet_v1 import INPUT_SIZE
 from facepipe.models.mean import mean_embedding
 from facepipe.models.vgg_network import VGG
-from facepipe.recogniser_study.course import Course, Entry
 from facepipe.stages.align_faces import Crops, ten_crops_of
+from facepipe.studies.recognisers.course import Course, Entry
 from facepipe.training.deepface.train import DeepFaceOptions
 from facepipe.training.face_crops import CropVariation, Wear
 from facepipe.training.face_samples import FaceSamples

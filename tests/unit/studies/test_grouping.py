@@ -13,8 +13,8 @@ from facepipe.errors import FacepipeError, WrongUsageError
 from facepipe.evaluation.clustering import compare_groups
 from facepipe.evaluation.grouping_peers import PEERS
 from facepipe.evaluation.tuning import half_of
-from facepipe.grouping_study import GroupingStudy, compare_methods, our_method
 from facepipe.labelled_photos import LabelledFaces
+from facepipe.studies.grouping import GroupingStudy, compare_methods, our_method
 
 FEW_SETTINGS = {name: replace(peer, settings=peer.settings[::10]) for name, peer in PEERS.items()}
 FIGURES = {"bcubed", "pairwise", "groups", "unassigned", "largest_impure"}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facepipe.recogniser_study.judged_faces import wear_photo
+from facepipe.studies.recognisers.judged_faces import wear_photo
 from facepipe.training.face_crops import Wear
 
 

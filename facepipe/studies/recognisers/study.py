@@ -21,11 +21,11 @@ from facepipe.evaluation.pair_metrics import UNLEARNED, compare_pairs
 from facepipe.evaluation.pair_verdicts import Verdicts, accuracy, compare, verdicts_on
 from facepipe.labelled_people import WIDE, collect_people
 from facepipe.labelled_photos import find_central_faces, photos_in
-from facepipe.recogniser_study.contests import CONTESTS, EIGENFACES_ALIGNMENT, Way, eigenfaces
-from facepipe.recogniser_study.course import Course, Entry
-from facepipe.recogniser_study.judged_faces import JudgedFaces
 from facepipe.runtime.engine import Engine
 from facepipe.stages.align_faces import Crops
+from facepipe.studies.recognisers.contests import CONTESTS, EIGENFACES_ALIGNMENT, Way, eigenfaces
+from facepipe.studies.recognisers.course import Course, Entry
+from facepipe.studies.recognisers.judged_faces import JudgedFaces
 from facepipe.training.distance_fit import fit_distances
 from facepipe.training.loop import PROGRESS
 from facepipe.training.people import NOBODY

@@ -17,8 +17,8 @@ from facepipe.config import MetricName
 from facepipe.errors import WrongUsageError
 from facepipe.evaluation.lfw import Pairs
 from facepipe.labelled_people import LabelledPeople
-from facepipe.recogniser_study.judged_faces import JudgedFaces
 from facepipe.stages.align_faces import Crops
+from facepipe.studies.recognisers.judged_faces import JudgedFaces
 from facepipe.training.face_crops import CropVariation, Wear
 from facepipe.training.face_samples import FaceSamples
 from facepipe.training.people import NOBODY, split

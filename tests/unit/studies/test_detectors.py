@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from facepipe.config import Config
-from facepipe.detector_conditions import UPRIGHT, conditions
-from facepipe.detector_study import (
+from facepipe.detectors.detector import Detections, last_step
+from facepipe.evaluation.detection import PhotoDetections
+from facepipe.imaging.steps_picture import Step
+from facepipe.studies.detector_conditions import UPRIGHT, conditions
+from facepipe.studies.detectors import (
     FOLDS,
     Contestant,
     find_faces,
@@ -15,9 +18,6 @@ from facepipe.detector_study import (
     photos_per_second,
     threshold_at,
 )
-from facepipe.detectors.detector import Detections, last_step
-from facepipe.evaluation.detection import PhotoDetections
-from facepipe.imaging.steps_picture import Step
 from facepipe.training.labels import Labels, read_labels
 from tests.drawn_faces import draw_photos
 

@@ -6,8 +6,8 @@ from PIL import Image
 
 from facepipe.config import Config
 from facepipe.errors import WrongUsageError
-from facepipe.quality_study import study_quality
 from facepipe.runtime.local import LocalEngine
+from facepipe.studies.quality import study_quality
 
 
 @pytest.mark.parametrize("photos", [["a/a_1.png", "b/b_1.png"], ["a/a_1.png", "a/a_2.png", "b/b_1.png"]])

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepipe.config import Config
-from facepipe.detector_conditions import DEGRADED, UPRIGHT, WORSE, Change, conditions
 from facepipe.detectors.detector import Detector
 from facepipe.evaluation.detection import (
     LEAST_HEIGHTS,
@@ -24,6 +23,7 @@ from facepipe.imaging.boxes import heights
 from facepipe.models.cache import load_weights
 from facepipe.runtime.progress import show_progress
 from facepipe.stages.detect_faces import build_detector
+from facepipe.studies.detector_conditions import DEGRADED, UPRIGHT, WORSE, Change, conditions
 from facepipe.training.labels import Labels
 from facepipe.training.mtcnn.train import MtcnnOptions
 from facepipe.training.photos import read_photo

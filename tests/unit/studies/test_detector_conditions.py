@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facepipe.detector_conditions import UPRIGHT, conditions
+from facepipe.studies.detector_conditions import UPRIGHT, conditions
 from facepipe.training.photos import FacesOnPhoto
 
 FACE, SMALL = [40, 30, 90, 100], [5, 5, 15, 20]
