@@ -21,7 +21,8 @@ USUAL = (
 def fit_distances(embeddings: npt.NDArray[np.float32], person: npt.NDArray[np.int64]) -> Distances:
     """Return the distances by which faces are grouped best, by BCubed F, with a margin.
 
-    Of all that are as good as the best one, and whose neighbours do well, too, the middle one is taken.
+    Of all that are as good as the best one, and whose neighbours do well, too, the middle one is taken. They begin
+    where nothing is grouped: vectors that don't tell people apart are better left alone.
 
     Args:
         embeddings: (N, D) float32, unit length.
@@ -30,7 +31,7 @@ def fit_distances(embeddings: npt.NDArray[np.float32], person: npt.NDArray[np.in
     rows, columns = np.triu_indices(len(person), 1)
     apart = np.linalg.norm(embeddings[rows] - embeddings[columns], axis=1)
     same = person[rows] == person[columns]
-    tried = np.linspace(np.quantile(apart[same], 0.05), np.quantile(apart[~same], 0.25), STEPS).clip(1e-3, 2.0)
+    tried = np.linspace(0.9 * apart.min(), np.quantile(apart[~same], 0.25), STEPS).clip(1e-3, 2.0)
     f = uniform_filter1d([_f_of(embeddings, person, average) for average in tried.tolist()], 3)
     average = float(np.median(tried[f >= f.max() - EQUAL]))
     return Distances(_in_a_library(_link_of(average), len(person)), average)

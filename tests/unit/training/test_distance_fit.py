@@ -27,6 +27,14 @@ def test_other_people_are_grouped_well_by_them(spread: float) -> None:
     assert compare_groups(person, labels).bcubed.f > 0.9
 
 
+def test_vectors_that_mean_nothing_are_left_alone() -> None:
+    embeddings, person = made_people(120, spread=20.0, seed=3)
+    distances = fit_distances(embeddings, person)
+    settings = GroupingSettings(link_distance=distances.link, average_distance=distances.average)
+    grouped = compare_groups(person, group_faces(embeddings, np.arange(len(person)), settings).labels)
+    assert grouped.bcubed.precision > 0.9
+
+
 def test_they_are_read_from_a_files_metadata() -> None:
     distances = Distances(0.7, 0.8)
     assert Distances.from_metadata(distances.as_metadata(), "a file") == distances
