@@ -12,7 +12,7 @@ from facepipe.evaluation.clustering import compare_groups
 from facepipe.models.distances import Distances
 
 STEPS = 40  # tried
-EQUAL = 0.003  # of BCubed F: distances this near to the best one are as good
+EQUAL = 0.003  # of BCubed F and recall: what is so near to something else is as good
 USUAL = (
     GroupingSettings()
 )  # those for FaceNet, whose proportion to each other is kept: a few hundred faces tell one number
@@ -21,8 +21,9 @@ USUAL = (
 def fit_distances(embeddings: npt.NDArray[np.float32], person: npt.NDArray[np.int64]) -> Distances:
     """Return the distances by which faces are grouped best, by BCubed F, with a margin.
 
-    Of all that are as good as the best one, and whose neighbours do well, too, the middle one is taken. They begin
-    where nothing is grouped: vectors that don't tell people apart are better left alone.
+    Of all that are as good as the best one, and whose neighbours do well, too, the middle one is taken. What is tried
+    begins where nothing is grouped: vectors that don't tell people apart are better left alone. Where some of the good
+    ones group faces and others don't, the former count.
 
     Args:
         embeddings: (N, D) float32, unit length.
@@ -32,8 +33,11 @@ def fit_distances(embeddings: npt.NDArray[np.float32], person: npt.NDArray[np.in
     apart = np.linalg.norm(embeddings[rows] - embeddings[columns], axis=1)
     same = person[rows] == person[columns]
     tried = np.linspace(0.9 * apart.min(), np.quantile(apart[~same], 0.25), STEPS).clip(1e-3, 2.0)
-    f = uniform_filter1d([_f_of(embeddings, person, average) for average in tried.tolist()], 3)
-    average = float(np.median(tried[f >= f.max() - EQUAL]))
+    figures = np.array([_figures_of(embeddings, person, average) for average in tried.tolist()])
+    f, recall = uniform_filter1d(figures, 3, axis=0).T
+    good = f >= f.max() - EQUAL
+    useful = good & (recall > recall[0] + EQUAL)
+    average = float(np.median(tried[useful if useful.any() else good]))
     return Distances(_in_a_library(_link_of(average), len(person)), average)
 
 
@@ -41,9 +45,11 @@ def _link_of(average: float) -> float:
     return average * USUAL.link_distance / USUAL.average_distance
 
 
-def _f_of(embeddings: npt.NDArray[np.float32], person: npt.NDArray[np.int64], average: float) -> float:
+def _figures_of(embeddings: npt.NDArray[np.float32], person: npt.NDArray[np.int64], average: float) -> list[float]:
+    """Return F and recall by BCubed."""
     settings = GroupingSettings(link_distance=_link_of(average), average_distance=average)
-    return compare_groups(person, group_faces(embeddings, np.arange(len(person)), settings).labels).bcubed.f
+    bcubed = compare_groups(person, group_faces(embeddings, np.arange(len(person)), settings).labels).bcubed
+    return [bcubed.f, bcubed.recall]
 
 
 def _in_a_library(link: float, faces: int) -> float:
