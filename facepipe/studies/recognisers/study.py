@@ -23,7 +23,7 @@ from facepipe.labelled_people import WIDE, collect_people
 from facepipe.labelled_photos import find_central_faces, photos_in
 from facepipe.runtime.engine import Engine
 from facepipe.stages.align_faces import Crops
-from facepipe.studies.recognisers.contests import CONTESTS, EIGENFACES_ALIGNMENT, Way, eigenfaces
+from facepipe.studies.recognisers.contests import CONTESTS, EIGENFACES, EIGENFACES_ALIGNMENT, Way, eigenfaces
 from facepipe.studies.recognisers.course import Course, Entry
 from facepipe.studies.recognisers.judged_faces import JudgedFaces
 from facepipe.training.distance_fit import fit_distances
@@ -99,8 +99,9 @@ def study_recogniser(
     course = Course(people, judged, pairs, folder, fit, effort, share)
     rows: dict[str, Row] = defaultdict(Row)
     for fold in folds:
-        for entry in (*_entries(ways, course, fold, seeds[0]), eigenfaces(course, fold)):
+        for entry in _entries(ways, course, fold, seeds[0]):
             _judge(course, fold, seeds[0], entry, rows[entry.name])
+        _judge(course, fold, seeds[0], eigenfaces(course, fold), rows[EIGENFACES])
     spread: dict[str, Row] = defaultdict(Row)
     for seed in seeds[1:]:
         for entry in _entries(ways, course, folds[0], seed):
