@@ -131,6 +131,15 @@ def faces_of_each(person: Ints) -> Ints:
     return of_each
 
 
+def rank_of_each(person: Ints) -> Ints:
+    """Return for each face (N,) how many of the same person stand before it."""
+    order = np.argsort(person, kind="stable")
+    _, starts, counts = np.unique(person[order], return_index=True, return_counts=True)
+    ranks = np.empty(len(person), np.int64)
+    ranks[order] = np.arange(len(person)) - np.repeat(starts, counts)
+    return ranks
+
+
 def most_faces_first(rows: Ints, person: Ints) -> Ints:
     """Return rows in the order of how many of them are of the same person, most first."""
     order: Ints = rows[np.lexsort((person[rows], -faces_of_each(person[rows])))]

@@ -82,7 +82,6 @@ def test_worn_faces_are_judged_apart_and_what_was_said_is_kept(faces: FaceSample
     writer.append({"embedding": embed(SmallNetwork(), faces, np.arange(len(faces.person)))})
     task = make_task(worn, kept=Kept(writer.finish(), 1e3))
     figures = task.judge(SmallNetwork())
-    assert figures["score"] == pytest.approx((figures["auc"] + figures["worn_auc"]) / 2)
     assert figures["auc"] != figures["worn_auc"]
     assert "worn_auc" not in make_task(faces).judge(SmallNetwork())
     seen: list[Progress] = []
