@@ -16,29 +16,34 @@ JUDGED_OF_EACH = 5  # faces: else who has many photos would have nearly all pair
 _AT_ONCE = 32
 
 
-def judge(network: Callable[[Tensor], Tensor], faces: FaceSamples, rows: Ints) -> Mapping[str, float]:
+def judge(
+    network: Callable[[Tensor], Tensor], faces: FaceSamples, rows: Ints, wanted: npt.NDArray[np.float32] | None = None
+) -> Mapping[str, float]:
     """Return the area under the ROC curve of people's pairs, `auc`, and of the same faces worn, `worn_auc`, if any are.
 
-    `score` is their separation, or the mean of both: it still grows where areas are nearly 1, and varies less.
+    `score` is their separation, or the mean of both: it still grows where areas are nearly 1, and varies less. Where
+    it is known what a network should say, the score is how far it is from that, negated, which varies least.
 
     Args:
         network: takes crops (B, S, S, 3) uint8 RGB and returns embeddings of unit length (B, D).
         faces: see there.
         rows: (M,) of people whom it doesn't learn from; looked at are the first JUDGED_OF_EACH of each person, and of
             these the first MOST_JUDGED.
+        wanted: (N, D) of all faces, worn or not; None: it isn't known.
     """
     rows = rows[rank_of_each(faces.person[rows]) < JUDGED_OF_EACH][:MOST_JUDGED]
     upper = np.triu_indices(len(rows), 1)
     person = faces.person[rows]
     same = (person[:, None] == person[None, :])[upper]
-    figures, separations = {}, []
+    figures, scores = {}, []
     kinds = {"auc": False} if faces.variation.wear.does_nothing else {"auc": False, "worn_auc": True}
     for name, worn in kinds.items():
         embeddings = embed(network, faces, rows, worn=worn)
         similarities = (embeddings @ embeddings.T)[upper]
         figures[name] = area_under_roc(similarities, same)
-        separations.append(separation(similarities, same))
-    return {"score": float(np.mean(separations)), **figures}
+        off = None if wanted is None else np.square(embeddings - wanted[rows]).sum(axis=1).mean()
+        scores.append(separation(similarities, same) if off is None else -off)
+    return {"score": float(np.mean(scores)), **figures}
 
 
 def separation(similarities: npt.NDArray[np.floating], same: npt.NDArray[np.bool_]) -> float:

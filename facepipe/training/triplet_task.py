@@ -166,5 +166,10 @@ class TripletTask:
             )
 
     def judge(self, network: nn.Module) -> Mapping[str, float]:
-        """Return how well held-out people are told apart (`judging.judge`)."""
-        return judge(network, self.faces, self.judged_rows)
+        """Return how well held-out people are told apart (`judging.judge`).
+
+        Where faces are worn, and what was said of them as they are is kept, that is what the network should say.
+        """
+        worn = not self.faces.variation.wear.does_nothing
+        wanted = self.kept.samples.arrays()["embedding"] if self.kept is not None and worn else None
+        return judge(network, self.faces, self.judged_rows, wanted)

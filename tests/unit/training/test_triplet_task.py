@@ -80,9 +80,15 @@ def test_worn_faces_are_judged_apart_and_what_was_said_is_kept(faces: FaceSample
     writer = SampleWriter(tmp_path / "kept")
     torch.manual_seed(0)
     writer.append({"embedding": embed(SmallNetwork(), faces, np.arange(len(faces.person)))})
-    task = make_task(worn, kept=Kept(writer.finish(), 1e3))
-    figures = task.judge(SmallNetwork())
+    kept = Kept(writer.finish(), 1e3)
+    task = make_task(worn, kept=kept)
+    network = SmallNetwork()
+    figures = task.judge(network)
     assert figures["auc"] != figures["worn_auc"]
+    before = kept.samples.arrays()["embedding"][task.judged_rows]
+    off = [embed(network, worn, task.judged_rows, worn=also) - before for also in (False, True)]
+    assert figures["score"] == pytest.approx(-np.mean([np.linalg.norm(one, axis=1) ** 2 for one in off]), rel=1e-4)
+    assert make_task(faces, kept=kept).judge(network)["score"] > 0  # nothing is worn: how far people are apart
     assert "worn_auc" not in make_task(faces).judge(SmallNetwork())
     seen: list[Progress] = []
     fit(task, Plan(60, 3e-3, report_steps=20, checkpoint_steps=60), tmp_path / "fit", on_progress=seen.append)
