@@ -61,17 +61,7 @@ class Frontalized(NamedTuple):
     seen: Floats
 
 
-def affine_camera(points: Floats, shape: FaceShape) -> Floats:
-    """Return the affine camera (2, 4) that sees the generic shape's points where a face's points (68, 2) mm lie."""
-    return _apply_solver(camera_solver(shape), points)
-
-
-def _apply_solver(solver: Floats, points: Floats) -> Floats:
-    camera: Floats = (solver @ points.reshape(-1)).reshape(2, 4)
-    return camera
-
-
-def camera_solver(shape: FaceShape) -> Floats:
+def _camera_solver(shape: FaceShape) -> Floats:
     """Return the (8, 136) matrix that makes an affine camera's numbers of a face's points x0, y0, x1, y1, … in mm.
 
     Generalised least squares: errors weigh as their covariance tells, by its Cholesky factor (section 2.2).
@@ -117,7 +107,7 @@ class Frontalizer:
 
     @cached_property
     def _solver(self) -> Floats:
-        return camera_solver(self.shape)
+        return _camera_solver(self.shape)
 
     @cached_property
     def _is_face(self) -> npt.NDArray[np.bool_]:
@@ -129,6 +119,11 @@ class Frontalizer:
         """All triangles in an order in which the face's lie over those around it."""
         return np.argsort(self._is_face, kind="stable")
 
+    def camera(self, points: Floats) -> Floats:
+        """Return the affine camera (2, 4) that sees the generic shape's points where a face's points (68, 2) mm lie."""
+        camera: Floats = (self._solver @ points.reshape(-1)).reshape(2, 4)
+        return camera
+
     def frontalize(self, image: Photo, fiducials: Fiducials) -> Frontalized:
         """Return a face as seen from the front.
 
@@ -136,7 +131,7 @@ class Frontalizer:
             image: (H, W, 3) uint8 RGB.
             fiducials: the face's points.
         """
-        camera = _apply_solver(self._solver, fiducials.points)
+        camera = self.camera(fiducials.points)
         sources = apply(camera, self.vertices)
         errors = fiducials.points - sources[:POINTS]
         own = np.concatenate([errors, errors[list(BROWS)]])  # what is this face's own shape, and stays

@@ -34,6 +34,7 @@ GIVEN = "facenet-casia-webface"
 WORN = Wear(grey=True, height=40, quality=30)
 EIGENFACES = "eigenfaces"
 EIGENFACES_ALIGNMENT = "box"
+FACENET_CROPS = Crops(INPUT_SIZE, grow_of("box"))
 
 
 class Way(NamedTuple):
@@ -69,24 +70,22 @@ def eigenfaces(course: Course, fold: int) -> Entry:
 
 def _facenet_adapted(course: Course, fold: int, seed: int) -> Iterator[Entry]:
     """Yield the given weights and those adapted to worn photos, both on worn photos, too."""
-    crops = Crops(INPUT_SIZE, grow_of("box"))
     given, mean = load_weights(GIVEN, FaceNet.architecture), mean_embedding(GIVEN)
     options = FaceNetOptions(seed=seed, init=given, mean=mean, variation=CropVariation(wear=WORN))
     adapted = course.train("facenet", "adapted", options, fold)
     for name, state, training in (("given", given, None), ("adapted", read_weights(adapted / WEIGHTS), adapted)):
         embedder = FaceNet.of(state, mean)
-        yield Entry(name, embedder, crops, training=training)
-        yield Entry(f"{name}, worn", embedder, crops, WORN, training)
+        yield Entry(name, embedder, FACENET_CROPS, training=training)
+        yield Entry(f"{name}, worn", embedder, FACENET_CROPS, WORN, training)
 
 
 def _facenet_scratch(course: Course, fold: int, seed: int) -> Iterator[Entry]:
     """Yield a network that has learned nothing yet, and what triplets teach it."""
-    crops = Crops(INPUT_SIZE, grow_of("box"))
     scratch = FaceNetOptions(seed=seed, **SCRATCH_BATCH)
     untrained = _seeded(MakeNetwork(None, None, scratch.width), seed)
-    yield Entry("untrained", FaceNet.of(untrained.trunk.state_dict()), crops)
+    yield Entry("untrained", FaceNet.of(untrained.trunk.state_dict()), FACENET_CROPS)
     training = course.train("facenet", "scratch", scratch, fold)
-    yield Entry("from scratch", FaceNet.of(read_weights(training / WEIGHTS)), crops, training=training)
+    yield Entry("from scratch", FaceNet.of(read_weights(training / WEIGHTS)), FACENET_CROPS, training=training)
 
 
 def _vggface_stages(course: Course, fold: int, seed: int) -> Iterator[Entry]:

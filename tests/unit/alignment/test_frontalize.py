@@ -18,7 +18,7 @@ from facepipe.alignment.fiducials import (
     scaled_orthography,
     start_from,
 )
-from facepipe.alignment.frontalize import Frontalizer, affine_camera
+from facepipe.alignment.frontalize import Frontalizer
 from facepipe.alignment.similarity import Canvas, align, apply, five_points, inverse
 from facepipe.models.cache import find_status, verified_file
 from facepipe.models.face_shape import FaceShape, shipped_shape
@@ -35,7 +35,7 @@ def camera_of(yaw: float, pitch: float = 0.0) -> np.ndarray:
 @pytest.mark.parametrize(("yaw", "pitch"), [(0, 0), (25, 5), (-40, -10)])
 def test_the_camera_is_found(yaw: float, pitch: float) -> None:
     shape, camera = shipped_shape(), camera_of(yaw, pitch)
-    found = affine_camera(apply(camera, shape.points), shape)
+    found = Frontalizer(shape, CANVAS).camera(apply(camera, shape.points))
     np.testing.assert_allclose(found, camera, atol=1e-8)
     five = five_points(shape.points)
     np.testing.assert_allclose(scaled_orthography(five, apply(camera, five)), camera, atol=1e-6)
@@ -48,7 +48,7 @@ def test_the_camera_is_that_of_generalised_least_squares() -> None:
     known = np.kron(np.column_stack([shape.points, np.ones(68)])[:, None], np.eye(2)[None]).reshape(136, 8)
     weight = np.linalg.inv(shape.covariance)
     slow = np.linalg.solve(known.T @ weight @ known, known.T @ weight @ points.reshape(-1))
-    np.testing.assert_allclose(affine_camera(points, shape), slow.reshape(4, 2).T, atol=1e-8)
+    np.testing.assert_allclose(Frontalizer(shape, CANVAS).camera(points), slow.reshape(4, 2).T, atol=1e-8)
 
 
 def painted(camera: np.ndarray, frontalizer: Frontalizer) -> np.ndarray:
