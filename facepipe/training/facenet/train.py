@@ -24,11 +24,10 @@ from facepipe.models.tensors import part_of
 from facepipe.training.batches import as_input
 from facepipe.training.face_samples import FaceSamples
 from facepipe.training.judging import embed
-from facepipe.training.loop import Plan, State
+from facepipe.training.loop import State
 from facepipe.training.people import split
 from facepipe.training.recipe import Fit
 from facepipe.training.samples import Samples, SampleWriter
-from facepipe.training.sources import hash_seed
 from facepipe.training.triplet_task import Kept, TripletOptions, TripletTask
 
 NETWORK = "network"  # folder of its checkpoints
@@ -121,10 +120,7 @@ def train_facenet(samples: Samples, folder: Path, options: FaceNetOptions, fit: 
     if options.init is not None:
         kept = Kept(_said_before(make_network(), faces, folder / "kept", fit), KEPT_WEIGHT)
     task = TripletTask.of(options, make_network, faces, rows, judged, kept)
-    steps = options.steps_of(STEPS[kind])
-    rate = options.learning_rate or LEARNING_RATE[kind]
-    report = max(1, min(50, steps // 16))
-    plan = Plan(steps, rate, seed=hash_seed(options.seed, 1), report_steps=report, checkpoint_steps=2 * report)
+    plan = options.plan(STEPS[kind], LEARNING_RATE[kind])
     learned = part_of(fit.network(task, plan, folder / NETWORK, "facenet"), "trunk.")
     if options.init is None:
         return learned
