@@ -1,8 +1,9 @@
 """One batch over all workers: each sees all rows, and gradients find their way back to the worker that made them."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, distributed
-from torch.distributed.nn import functional as over_workers
 
 
 def gather_rows(rows: Tensor) -> Tensor:
@@ -15,14 +16,23 @@ def gather_rows(rows: Tensor) -> Tensor:
     Args:
         rows: (N, …), as many on each worker.
     """
-    if not _several():
+    if not (distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1):
         return rows
-    if rows.is_floating_point():
-        return torch.cat(over_workers.all_gather(rows.contiguous()))  # type: ignore[no-untyped-call]
-    gathered = [torch.empty_like(rows) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(gathered, rows.contiguous())
-    return torch.cat(gathered)
+    gathered: Tensor = _Gathered.apply(rows.contiguous())
+    return gathered
 
 
-def _several() -> bool:
-    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+class _Gathered(torch.autograd.Function):
+    """All workers' rows; backward, the sum over workers of what each says of this worker's rows."""
+
+    @staticmethod
+    def forward(_context: Any, rows: Tensor) -> Tensor:
+        from_workers = [torch.empty_like(rows) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(from_workers, rows)
+        return torch.cat(from_workers)
+
+    @staticmethod
+    def backward(_context: Any, *gradients: Tensor) -> Tensor:
+        summed = gradients[0].clone(memory_format=torch.contiguous_format)  # others may read the gradient, too
+        distributed.all_reduce(summed)
+        return summed.chunk(distributed.get_world_size())[distributed.get_rank()]
