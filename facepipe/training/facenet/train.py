@@ -36,7 +36,7 @@ STEPS = {"adapted": 600, "scratch": 800}
 SCRATCH_BATCH: dict[str, Any] = {"people": 16, "faces": 4, "others": 8}
 LEARNING_RATE = {"adapted": 1e-4, "scratch": 1e-3}
 KEPT_WEIGHT = 8.0
-ADAPTED_SHARE = 0.5  # of the adapted weights in the average
+ADAPTED_SHARE = 0.7  # of the adapted weights in the average
 _AT_ONCE = 256
 
 
