@@ -18,7 +18,7 @@ from facepipe.errors import TrainingError, WrongUsageError
 from facepipe.models.architectures import check_shapes
 from facepipe.models.cache import in_single_precision, publish
 from facepipe.models.distances import Distances
-from facepipe.models.mean import write_mean
+from facepipe.models.mean import mean_as_metadata
 from facepipe.training.ddfd.train import DdfdOptions, train_ddfd
 from facepipe.training.deepface.train import DeepFaceOptions, train_deepface
 from facepipe.training.distance_fit import fit_distances
@@ -51,7 +51,6 @@ RECOGNISERS: dict[str, tuple[RecogniserRecipe, type[RecogniserOptions]]] = {
 
 SETTINGS = "training.json"
 WEIGHTS = "model.safetensors"
-MEAN = "mean.safetensors"
 
 
 @dataclass(frozen=True)
@@ -63,14 +62,12 @@ class Trained:
         photos: that were learned from.
         faces: on them.
         seconds: since the training began, or, where it was interrupted, since it last went on.
-        mean: the safetensors file of the mean embedding that goes with the weights; None: none does.
     """
 
     weights: Path
     photos: int
     faces: int
     seconds: float
-    mean: Path | None = None
 
 
 def train_detector(name: str, sources: Sequence[Labels], folder: Path, options: DetectorOptions, fit: Fit) -> Trained:
@@ -111,14 +108,12 @@ def train_recogniser(name: str, samples: Samples, folder: Path, options: Recogni
 
     def learn() -> tuple[State, Mapping[str, str]]:
         state = recipe(samples, folder, options, fit)
-        return state, {} if options.adapts else _fit_distances(name, state, samples, options).as_metadata()
+        distances = options.distances if options.adapts else _fit_distances(name, state, samples, options)
+        return state, mean_as_metadata(options.mean) | ({} if distances is None else distances.as_metadata())
 
     weights, seconds = _train(folder, learn)
     faces = len(samples.arrays()["person"])
-    if options.mean is None:
-        return Trained(weights, faces, faces, seconds)
-    write_mean(folder / MEAN, options.mean)
-    return Trained(weights, faces, faces, seconds, folder / MEAN)
+    return Trained(weights, faces, faces, seconds)
 
 
 def _fit_distances(name: str, state: State, samples: Samples, options: RecogniserOptions) -> Distances:

@@ -59,7 +59,7 @@ def pull(names: tuple[str, ...], as_json: bool, **_settings: Any) -> None:
 @click.option(
     "--mean",
     type=FILE,
-    help="Safetensors with the mean embedding to subtract.",
+    help="Safetensors with the mean embedding to subtract, where FILE doesn't bring its own.",
 )
 @common_options
 def import_model(

@@ -98,16 +98,13 @@ def triplet_options(command: Command) -> Command:
 @recogniser_options
 def facenet(init: str, width: float, **options: Any) -> None:
     """Inception-ResNet-v1 learns by triplets: given weights are adapted to your photos, or one learns from scratch."""
-    from facepipe.models.mean import mean_embedding
     from facepipe.training.facenet.train import SCRATCH_BATCH
 
     if width * 8 % 1:
         raise WrongUsageError(f"--width must be a multiple of 1/8, such as 0.25, not {width}")
     weights = None if init == "none" else weights_of(init, "inception_resnet_v1")
-    given = weights is not None and Path(init).suffix != ".safetensors"
-    mean = mean_embedding(init) if given else None
-    usual = SCRATCH_BATCH if weights is None else {}
-    _train("facenet", options, init=weights, mean=mean, width=width, **usual | _triplets(options))
+    usual = SCRATCH_BATCH if weights is None else _what_goes_with(init)
+    _train("facenet", options, init=weights, width=width, **usual | _triplets(options))
 
 
 @click.command()
@@ -185,6 +182,18 @@ def deepface(width: float, size: int, alignment: str, fiducials: str, **options:
     _train("deepface", options, **own)
 
 
+def _what_goes_with(init: str) -> dict[str, Any]:
+    """Return the mean embedding and the distances that go with weights to adapt, of a file or of a model."""
+    from facepipe.models.distances import Distances, distances_of
+    from facepipe.models.mean import mean_embedding, mean_from_metadata
+    from facepipe.models.tensors import metadata_of
+
+    if Path(init).suffix != ".safetensors":
+        return {"mean": mean_embedding(init), "distances": distances_of(init)}
+    told = metadata_of(Path(init).read_bytes())
+    return {"mean": mean_from_metadata(told, init), "distances": Distances.from_metadata(told, init)}
+
+
 def _triplets(options: dict[str, Any]) -> dict[str, Any]:
     """Return what is asked for of triplets; where nothing is, the recipe decides."""
     names = ("mining", "margin", "people", "faces", "others")
@@ -221,7 +230,6 @@ def _train(name: str, options: dict[str, Any], **own: Any) -> None:
         done = train_recogniser(name, people.samples, out, chosen, fit)
     figures = {
         "weights": str(done.weights),
-        "mean": None if done.mean is None else str(done.mean),
         "people": len(people.names),
         "faces": done.faces,
         "left_out": people.left_out,
@@ -231,10 +239,9 @@ def _train(name: str, options: dict[str, Any], **own: Any) -> None:
     if options["as_json"]:
         print_json(figures)
     else:
-        mean = "" if done.mean is None else f" --mean {done.mean}"
         click.echo(f"{done.weights}: {learned}")
         click.echo(
-            f"use it: facepipe models import {done.weights} --name my-{name}{mean}, then --embedder {name} --set "
+            f"use it: facepipe models import {done.weights} --name my-{name}, then --embedder {name} --set "
             f"embed.model=my-{name}"
         )
     if options["plot"]:

@@ -1,7 +1,6 @@
 """Takes weights from a file on this machine into the cache."""
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,10 @@ from facepipe.models.conversion import StateDict, facenet_from_facenet_pytorch
 from facepipe.models.distances import Distances
 from facepipe.models.inception_resnet_v1 import ARCHITECTURE as FACENET
 from facepipe.models.inception_resnet_v1 import DIMENSION
-from facepipe.models.mean import read_mean
+from facepipe.models.mean import mean_from_metadata, read_mean
 from facepipe.models.pickles import load_pickle
 from facepipe.models.registry import MODELS, ModelEntry
+from facepipe.models.tensors import looks_like_safetensors, metadata_of
 from facepipe.models.vgg_conversion import flatten_fully_connected, looks_like_matlab, vgg_from_matconvnet
 
 UNKNOWN_LICENCE = "unknown: given by whoever imported it"
@@ -51,7 +51,8 @@ def import_weights(
             VGG-Face is the published one; or MatConvNet's `vgg_face.mat`.
         name: what the model is called from now on; None: the registry's name for that file, or one made of its stem.
         licence: of the weights; None: the registry's.
-        mean: safetensors with one tensor `mean`, (D,) float32, which is subtracted from unit-length embeddings.
+        mean: safetensors with one tensor `mean`, (D,) float32, which is subtracted from unit-length embeddings; None:
+            what the file tells in its metadata, as trainings write it.
 
     Raises:
         WeightsError: the file can't be read or is of no known architecture (the first tensor that differs is named).
@@ -71,11 +72,12 @@ def import_weights(
         raise WrongUsageError(f"cannot read {path}: {error.strerror}") from error
     architecture, state = _read_state(data, path.name)
     _check_entry(entry, architecture, path.name)
-    mean_vector = None if mean is None else read_mean(mean)
+    told = metadata_of(data)
+    mean_vector = mean_from_metadata(told, path.name) if mean is None else read_mean(mean)
     dimension = _dimension_of(architecture, state)
     if mean_vector is not None and len(mean_vector) != dimension:
         fitting = f"that takes {dimension} numbers" if dimension else f"a model of {architecture} takes none"
-        raise WrongUsageError(f"the mean embedding {mean} doesn't fit {path.name}: {fitting}")
+        raise WrongUsageError(f"the mean embedding {mean or 'that goes with it'} doesn't fit {path.name}: {fitting}")
     converted = safetensors.torch.save(state)
     record = Record(
         name=name,
@@ -85,7 +87,7 @@ def import_weights(
         source_sha256=hashlib.sha256(data).hexdigest(),
         sha256=hashlib.sha256(converted).hexdigest(),
         mean=None if mean_vector is None else tuple(mean_vector.tolist()),
-        distances=Distances.from_metadata(_metadata_of(data), path.name) if dimension else None,
+        distances=Distances.from_metadata(told, path.name) if dimension else None,
     )
     with locked(name):
         publish(weights_path(name), converted)
@@ -100,7 +102,7 @@ def _read_state(data: bytes, source: str) -> tuple[str, StateDict]:
         published = vgg_from_matconvnet(data, source)
         check_shapes(published, vgg_network.ARCHITECTURE, source)
         return vgg_network.ARCHITECTURE, published
-    if not _looks_like_safetensors(data):
+    if not looks_like_safetensors(data):
         return FACENET, facenet_from_facenet_pytorch(load_pickle(data, source))
     try:
         state: StateDict = flatten_fully_connected(safetensors.torch.load(data))
@@ -119,19 +121,6 @@ def _dimension_of(architecture: str, state: StateDict) -> int:
     if architecture == deepface_network.ARCHITECTURE:
         return deepface_network.DeepFaceNetwork.shaped_like(state).dimension
     return vgg_network.VGG.shaped_like(state).dimension if architecture == vgg_network.ARCHITECTURE else 0
-
-
-def _looks_like_safetensors(data: bytes) -> bool:
-    """Safetensors begins with the length of its header, 8 bytes, and the header is a JSON object."""
-    return data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8
-
-
-def _metadata_of(data: bytes) -> dict[str, str]:
-    """Return the metadata in a safetensors file's header; nothing of other files."""
-    if not _looks_like_safetensors(data):
-        return {}
-    metadata: dict[str, str] = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
-    return metadata
 
 
 def _check_entry(entry: ModelEntry | None, architecture: str, source: str) -> None:

@@ -1,8 +1,11 @@
 """The mean embedding that is subtracted before comparing: fixed with the weights, never a library's own.
 
-It is the mean of unit-length embeddings of training people. A file holds one tensor, `mean`, (D,) float32.
+It is the mean of unit-length embeddings of training people. A file holds one tensor, `mean`, (D,) float32; with weights
+that a training has adapted it travels in their file's metadata.
 """
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +50,26 @@ def read_mean(path: Path) -> np.ndarray:
 def write_mean(path: Path, mean: np.ndarray) -> None:
     """Write a mean embedding, (D,) float32, as `read_mean` expects it."""
     path.write_bytes(safetensors.numpy.save({"mean": np.ascontiguousarray(check_mean(mean, "the mean"))}))
+
+
+def mean_as_metadata(mean: np.ndarray | None) -> dict[str, str]:
+    """Return what is written into the metadata of weights' file; nothing where there is no mean embedding."""
+    return {} if mean is None else {"mean": json.dumps(mean.tolist())}
+
+
+def mean_from_metadata(metadata: Mapping[str, str], source: str) -> np.ndarray | None:
+    """Return the mean embedding, (D,) float32, that a file's metadata tells; None where it tells none.
+
+    Raises:
+        WeightsError: it tells something that can't be.
+    """
+    if "mean" not in metadata:
+        return None
+    try:
+        mean = np.array(json.loads(metadata["mean"]), np.float32)
+    except (ValueError, TypeError) as error:
+        raise WeightsError(f"{source} tells a mean embedding that can't be read: {error}") from error
+    return check_mean(mean, source)
 
 
 def check_mean(mean: np.ndarray, source: str) -> np.ndarray:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facepipe.models.distances import Distances
 from facepipe.training.face_crops import CropVariation
 from facepipe.training.labels import Labels
 from facepipe.training.loop import Plan, Progress, RaySettings, State, Task, fit
@@ -59,12 +60,14 @@ class RecogniserOptions(TrainingOptions):
     Attributes:
         variation: how crops of faces are varied.
         mean: (D,) float32, the mean embedding that goes with the weights; None: none does.
+        distances: for grouping, that go with weights that are adapted; None: those for FaceNet.
         alignment: of the faces in the samples, `box`, `2d` or `3d`.
         fiducials: that they were aligned by, `detector` or `dlib`.
     """
 
     variation: CropVariation = field(default_factory=CropVariation)
     mean: np.ndarray | None = field(default=None, repr=False)
+    distances: Distances | None = None
     alignment: str = "box"
     fiducials: str = "detector"
 

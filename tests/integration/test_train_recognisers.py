@@ -10,6 +10,8 @@ import safetensors.torch
 import torch
 
 from facepipe.models.cache import weights_path
+from facepipe.models.mean import mean_embedding, mean_from_metadata
+from facepipe.models.tensors import metadata_of
 from tests.program import facepipe
 
 SMALL_VGG = ("--configuration", "A", "--width", "0.0625", "--size", "64", "--projection", "16", "--engine", "local")
@@ -116,15 +118,17 @@ def test_facenet_is_adapted_and_brings_its_mean_along(people: Path, home: Path, 
     assert "worn_auc" in done.err
     state = safetensors.torch.load_file(done.json["weights"])
     assert state["stem.conv_1a.weight"].shape == (32, 3, 3, 3)
-    imported = facepipe(
-        "models", "import", done.json["weights"], "--name", "test-adapted", "--mean", done.json["mean"], "--json"
-    )
+    told = metadata_of(Path(done.json["weights"]).read_bytes())
+    assert mean_from_metadata(told, "") == pytest.approx(mean_embedding("facenet-casia-webface"))
+    imported = facepipe("models", "import", done.json["weights"], "--name", "test-adapted", "--json")
     assert imported.json["mean"]
+    again = ("--init", done.json["weights"], "--effort", "0.001", "--out", tmp_path / "again", "--json")
+    assert metadata_of(Path(facepipe(*train, *again).json["weights"]).read_bytes())["mean"] == told["mean"]
     scratch = facepipe(
         *train, "--init", "none", "--width", "0.125", "--effort", "0.001", "--out", tmp_path / "new", "--json"
     )
     assert scratch.code == 0, scratch.err
-    assert scratch.json["mean"] is None
+    assert "mean" not in metadata_of(Path(scratch.json["weights"]).read_bytes())
     assert safetensors.torch.load_file(scratch.json["weights"])["stem.conv_1a.weight"].shape == (4, 3, 3, 3)
 
 

@@ -6,7 +6,7 @@ import safetensors.numpy
 
 from facepipe.errors import WeightsError
 from facepipe.models.cache import Record, locked, publish_record
-from facepipe.models.mean import mean_embedding, read_mean, write_mean
+from facepipe.models.mean import mean_as_metadata, mean_embedding, mean_from_metadata, read_mean, write_mean
 from facepipe.models.registry import MODELS
 
 
@@ -69,3 +69,17 @@ def test_every_registry_entry_has_its_card() -> None:
         ways = (entry.source is not None, entry.ships, entry.import_file is not None)
         assert sum(ways) == 1  # one way to its weights
         assert (entry.sha256 is None) == (entry.import_file is not None)
+
+
+def test_it_travels_in_metadata() -> None:
+    mean = np.random.default_rng(0).uniform(-0.05, 0.05, 512).astype(np.float32)
+    told = mean_from_metadata(mean_as_metadata(mean), "f")
+    assert told is not None
+    np.testing.assert_array_equal(told, mean)
+    assert mean_from_metadata(mean_as_metadata(None), "f") is None
+
+
+@pytest.mark.parametrize("told", ["", "none", '{"a": 1}', "[1, [2]]", "[[0.1]]", "[1e9]", "[NaN]", '["x"]'])
+def test_metadata_that_tells_no_mean(told: str) -> None:
+    with pytest.raises(WeightsError, match="some file"):
+        mean_from_metadata({"mean": told}, "some file")
