@@ -128,8 +128,8 @@ def train_vggface(samples: Samples, folder: Path, options: VggFaceOptions, fit: 
     rows, judged = split(faces.person, options.seed)
     if options.triplets_alone:
         triplets = TripletTask.of(options, MakeProjection(options, None), faces, rows, judged)
-        steps = STEPS[CLASSIFIER] * IdentityTask.batch_faces // triplets.sampler.rows  # as many faces as a classifier
-        plan = options.plan(steps, LEARNING_RATE[CLASSIFIER])
+        steps = STEPS[CLASSIFIER] * IdentityTask.batch_faces // triplets.sampler.rows + STEPS[PROJECTION]
+        plan = options.plan(steps, LEARNING_RATE[CLASSIFIER])  # as many faces as both stages see
         return part_of(fit.network(triplets, plan, folder / TRIPLETS, f"vggface, {TRIPLETS}"), "trunk.")
     classified = rows[faces_of_each(faces.person[rows]) >= options.least_faces]
     classifier = IdentityTask(MakeClassifier(options), faces, classified, judged)
