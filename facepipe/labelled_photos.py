@@ -19,6 +19,7 @@ from facepipe.models.cache import publish
 from facepipe.runtime.batches import cut
 from facepipe.runtime.engine import Engine
 from facepipe.runtime.progress import show_progress
+from facepipe.sources.photo_names import is_photo_name
 from facepipe.sources.scan_sources import list_files
 from facepipe.sources.uris import uri_to_path
 from facepipe.stage import Stage, check_chain
@@ -182,8 +183,8 @@ def finished_batches(
 
 
 def photos_in(images: Path) -> list[Path]:
-    """Return the photos in a folder a person, in order of their paths."""
-    paths = sorted(path for path in images.glob("*/*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    """Return the photos in a folder a person, in order of their paths; hidden files and folders hold none."""
+    paths = sorted(path for path in images.glob("[!.]*/[!.]*") if is_photo_name(path.name))
     if not paths:
         raise WrongUsageError(f"{images} holds no photos: it should hold a folder a person")
     return paths

@@ -9,6 +9,7 @@ from facepipe.config import Config
 from facepipe.errors import WrongUsageError
 from facepipe.labelled_photos import run_stages
 from facepipe.runtime.engine import Engine
+from facepipe.sources.photo_names import is_photo_name
 from facepipe.stage import Stage
 from facepipe.stages.detect_faces import DetectFaces
 from facepipe.stages.identify_files import IdentifyFiles
@@ -76,9 +77,7 @@ def photo_names(images: Path) -> list[str]:
     Raises:
         WrongUsageError: there are none.
     """
-    names = sorted(
-        str(path.relative_to(images)) for path in images.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png")
-    )
+    names = sorted(str(path.relative_to(images)) for path in images.rglob("*") if is_photo_name(path.name))
     if not names:
         raise WrongUsageError(f"{images} holds no photos")
     return names

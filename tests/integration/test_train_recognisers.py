@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import safetensors.torch
 import torch
+from PIL import Image
 
 from facepipe.models.cache import weights_path
 from facepipe.models.mean import mean_embedding, mean_from_metadata
@@ -30,7 +31,7 @@ def home(weights: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture(scope="module")
 def people(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve people with two photos each, two with one, and a file that is no photo."""
+    """Twelve people with two photos each, one in WebP, two with one, a file that is no photo, and hidden ones."""
     folder = tmp_path_factory.mktemp("people")
     known = sorted((data / "lfw-train" / "images").iterdir())
     several = [person for person in known if len(list(person.glob("*.jpg"))) > 1][:12]
@@ -39,6 +40,13 @@ def people(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / person.name).mkdir()
         for photo in sorted(person.glob("*.jpg"))[:2]:
             shutil.copy(photo, folder / person.name)
+    photo = next((folder / several[1].name).iterdir())
+    with Image.open(photo) as opened:
+        opened.save(photo.with_suffix(".WebP"), quality=90)
+    photo.unlink()
+    for hidden in (folder / several[2].name / "._photo.jpg", folder / ".thumbnails" / "photo.jpg"):
+        hidden.parent.mkdir(exist_ok=True)
+        hidden.write_bytes(b"no photo")
     (folder / several[0].name / "broken.jpg").write_bytes(b"no photo")
     return folder
 
