@@ -1,5 +1,6 @@
 """Photos of people whose names are known, through the pipeline's own stages."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -188,6 +189,20 @@ def photos_in(images: Path) -> list[Path]:
     if not paths:
         raise WrongUsageError(f"{images} holds no photos: it should hold a folder a person")
     return paths
+
+
+def digest_of_photos(images: Path) -> str:
+    """Return what tells a folder a person from another, or from itself after photos came or went: names and sizes.
+
+    Raises:
+        WrongUsageError: there are no photos.
+    """
+    digest = hashlib.sha256()
+    for path in photos_in(images):
+        digest.update(
+            f"{path.relative_to(images).as_posix()}\0{path.stat().st_size}\0".encode(errors="surrogateescape")
+        )
+    return digest.hexdigest()
 
 
 def one_each(column: pa.ChunkedArray) -> np.ndarray:

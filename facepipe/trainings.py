@@ -51,6 +51,7 @@ RECOGNISERS: dict[str, tuple[RecogniserRecipe, type[RecogniserOptions]]] = {
 
 SETTINGS = "training.json"
 WEIGHTS = "model.safetensors"
+MOST_FITTED = 4000  # held-out faces that distances are fitted to: all pairs of them are in memory
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,8 @@ def _fit_distances(name: str, state: State, samples: Samples, options: Recognise
     embedder = EMBEDDERS[name].of(state, options.mean)
     faces = FaceSamples(samples, embedder.input_size, grow_of(options.alignment), options.variation)
     _, judged = split(faces.person, options.seed)
+    if len(judged) > MOST_FITTED:
+        judged = np.random.default_rng(options.seed).choice(judged, MOST_FITTED, replace=False)
     return fit_distances(embedder.embed(faces.plain(judged).numpy()), faces.person[judged])
 
 
@@ -185,6 +188,11 @@ def claim(
         raise WrongUsageError(
             f"the named people of {library['location']}, or their faces, have changed since the training in {folder} "
             "began: choose another folder with --out"
+        )
+    if other == ["labels"]:
+        raise WrongUsageError(
+            f"the labelled photos have changed since the training in {folder} began, or are others: choose another "
+            "folder with --out"
         )
     if other:
         raise WrongUsageError(

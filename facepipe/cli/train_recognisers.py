@@ -143,8 +143,6 @@ def vggface(
     **options: Any,
 ) -> None:
     """VGG-16 learns to classify people, then a projection of its descriptors learns by triplets."""
-    if triplets_alone and not projection:
-        raise WrongUsageError("--triplets-alone teaches a projection: leave out --projection 0")
     own = {"configuration": configuration, "width": width, "input_size": size, "projection": projection}
     stages = {"fine_tune": fine_tune, "triplets_alone": triplets_alone}
     _train("vggface", options, **own, **stages, **_triplets(options))
@@ -203,6 +201,7 @@ def _triplets(options: dict[str, Any]) -> dict[str, Any]:
 def _train(name: str, options: dict[str, Any], **own: Any) -> None:
     from facepipe.cli.training_picture import draw_curves
     from facepipe.labelled_people import WIDE, collect_people
+    from facepipe.labelled_photos import digest_of_photos
     from facepipe.runtime.engine import create_engine
     from facepipe.training.face_crops import CropVariation, Wear
     from facepipe.trainings import RECOGNISERS, claim, train_recogniser
@@ -220,7 +219,7 @@ def _train(name: str, options: dict[str, Any], **own: Any) -> None:
     out = options["out"] or Path(f"training-{name}")
     started = time.monotonic()
     library = None if named is None else {"location": named.location, "people": named.digest}
-    claim(out, name, chosen, [str(folder.absolute()) for folder in images], library)
+    claim(out, name, chosen, [f"{folder.absolute()}: {digest_of_photos(folder)}" for folder in images], library)
     engine = create_engine(options["engine"], options["address"])
     crops = WIDE._replace(alignment=chosen.alignment, fiducials=chosen.fiducials)
     people = collect_people(images, named, out, options["config"], engine, crops)

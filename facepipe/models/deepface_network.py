@@ -62,6 +62,27 @@ def alignment_at(index: float) -> str:
     return ALIGNMENTS[int(index)]
 
 
+def sizes_of(width: float, input_size: int) -> tuple[list[int], int]:
+    """Return the channels of C1, C3, L4, L5 and L6, and how many features F7 has, which tells the former, too.
+
+    Args:
+        width: factor on all of them.
+        input_size: of the images, in pixels.
+
+    Raises:
+        WrongUsageError: the input is too small or odd, or the width leaves a layer empty.
+    """
+    if input_size < LEAST_INPUT or input_size % 2:
+        raise WrongUsageError(
+            f"DeepFace takes images of an even number of pixels, at least {LEAST_INPUT}, not of {input_size}"
+        )
+    features = round(FEATURES * width)
+    channels = [round(count * features / FEATURES) for count in CHANNELS]
+    if min(*channels, features) < 1:
+        raise WrongUsageError(f"a width of {width} leaves a layer of DeepFace without channels")
+    return channels, features
+
+
 class DeepFaceNetwork(nn.Module):
     """A softmax classifier's scores, or the features before them.
 
@@ -85,17 +106,10 @@ class DeepFaceNetwork(nn.Module):
             alignment: of ALIGNMENTS.
 
         Raises:
-            WrongUsageError: the input is too small or odd, or the width leaves a layer empty.
+            WrongUsageError: see `sizes_of`.
         """
         super().__init__()
-        if input_size < LEAST_INPUT or input_size % 2:
-            raise WrongUsageError(
-                f"DeepFace takes images of an even number of pixels, at least {LEAST_INPUT}, not of {input_size}"
-            )
-        c1, c3, l4, l5, l6 = (round(count * width) for count in CHANNELS)
-        self.dimension = round(FEATURES * width)
-        if min(c1, c3, self.dimension) < 1:
-            raise WrongUsageError(f"a width of {width} leaves a layer of DeepFace without channels")
+        (c1, c3, l4, l5, l6), self.dimension = sizes_of(width, input_size)
         sides = sides_of(input_size)
         self.input_size = input_size
         self.C1 = nn.Conv2d(3, c1, KERNELS[0])

@@ -42,6 +42,25 @@ def input_size_of(shapes: Mapping[str, Sequence[int]]) -> int:
         raise WeightsError("these are no weights of VGG: its layers are conv1_1 to conv5_3, fc6, fc7") from error
 
 
+def sizes_of(width: float, input_size: int) -> tuple[list[int], int]:
+    """Return the channels of the five blocks, and how many numbers fc6 and fc7 have, which tells the former, too.
+
+    Args:
+        width: factor on all of them.
+        input_size: of the images, in pixels.
+
+    Raises:
+        WrongUsageError: the input size is no multiple of 32, or the width leaves a layer empty.
+    """
+    if input_size < STRIDE or input_size % STRIDE:
+        raise WrongUsageError(f"VGG takes images of a multiple of {STRIDE} pixels, not of {input_size}")
+    hidden = round(HIDDEN * width)
+    channels = [round(count * hidden / HIDDEN) for count in CHANNELS]
+    if min(*channels, hidden) < 1:
+        raise WrongUsageError(f"a width of {width} leaves a layer of VGG without channels")
+    return channels, hidden
+
+
 class VGG(nn.Module):
     """A softmax classifier's scores, or what lies before them.
 
@@ -68,14 +87,10 @@ class VGG(nn.Module):
             projection: numbers that fc7's are projected to; 0: there is no projection.
 
         Raises:
-            WrongUsageError: the input size is no multiple of 32, or the width leaves a layer empty.
+            WrongUsageError: see `sizes_of`.
         """
         super().__init__()
-        if input_size < STRIDE or input_size % STRIDE:
-            raise WrongUsageError(f"VGG takes images of a multiple of {STRIDE} pixels, not of {input_size}")
-        channels, hidden = [round(count * width) for count in CHANNELS], round(HIDDEN * width)
-        if min(*channels, hidden) < 1:
-            raise WrongUsageError(f"a width of {width} leaves a layer of VGG without channels")
+        channels, hidden = sizes_of(width, input_size)
         self.blocks = tuple(
             tuple(f"conv{block}_{layer}" for layer in range(1, count + 1))
             for block, count in enumerate(LAYERS[configuration], start=1)
@@ -105,7 +120,7 @@ class VGG(nn.Module):
                 sum(f"conv{block}_{layer}.weight" in state for layer in range(1, 4)) for block in range(1, 6)
             )
             configuration = next(name for name, layers in LAYERS.items() if layers == counts)
-            width = len(state["conv1_1.weight"]) / CHANNELS[0]
+            width = len(state["fc7.weight"]) / HIDDEN
             input_size = input_size_of({name: tuple(tensor.shape) for name, tensor in state.items()})
             people = len(state["fc8.weight"]) if "fc8.weight" in state else 0
             projection = len(state["projection.weight"]) if "projection.weight" in state else 0

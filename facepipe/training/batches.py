@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from facepipe.errors import TrainingError
 from facepipe.training.samples import Arrays, Samples
 
 
@@ -59,6 +60,19 @@ class EvenBatches:
         """Return a share of the batch that `rng` draws: of N parts, one row in N of each one's batch."""
         drawn = [part.draw(rng, slice(None, None, len(self.parts))) for part in self.parts]
         return {name: torch.cat([rows[name] for rows in drawn])[share] for name in drawn[0]}
+
+
+def check_share(rows: int, share: slice) -> None:
+    """Check that workers' parts of a batch are of one size: their gradients are averaged as if they were.
+
+    Raises:
+        TrainingError: they are not.
+    """
+    if share.step and rows % share.step:
+        raise TrainingError(
+            f"a batch of {rows} faces can't be shared out evenly among {share.step} workers: choose --workers, or the "
+            "faces in a batch, otherwise"
+        )
 
 
 def as_input(crops: Tensor, rng: np.random.Generator | None = None) -> Tensor:

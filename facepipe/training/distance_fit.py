@@ -5,10 +5,12 @@ from math import log10, sqrt
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import uniform_filter1d
+from scipy.spatial.distance import pdist
 
 from facepipe.clustering.grouping import STRICTER, USUAL_FACES, GroupingSettings, group_faces
 from facepipe.clustering.mst import similarity_at
 from facepipe.evaluation.clustering import compare_groups
+from facepipe.evaluation.pair_distances import condensed_distances
 from facepipe.models.distances import Distances
 
 STEPS = 40  # tried
@@ -29,9 +31,8 @@ def fit_distances(embeddings: npt.NDArray[np.float32], person: npt.NDArray[np.in
         embeddings: (N, D) float32, unit length.
         person: (N,) who each is; at least two faces of one person, and faces of two people.
     """
-    rows, columns = np.triu_indices(len(person), 1)
-    apart = np.linalg.norm(embeddings[rows] - embeddings[columns], axis=1)
-    same = person[rows] == person[columns]
+    apart = condensed_distances(embeddings)
+    same = pdist(person[:, None]) == 0
     tried = np.linspace(0.9 * apart.min(), np.quantile(apart[~same], 0.25), STEPS).clip(1e-3, 2.0)
     figures = np.array([_figures_of(embeddings, person, average) for average in tried.tolist()])
     f, recall = uniform_filter1d(figures, 3, axis=0).T

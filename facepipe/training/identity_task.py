@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from facepipe.training.batches import check_share
 from facepipe.training.face_samples import FaceSamples
 from facepipe.training.judging import judge
 from facepipe.training.loop import Batch
@@ -93,7 +94,12 @@ class IdentityTask:
         return self.make_network(int(self._label.max()) + 1)
 
     def batch(self, rng: np.random.Generator, share: slice) -> Batch:
-        """Return crops, and which of the people they show."""
+        """Return crops, and which of the people they show.
+
+        Raises:
+            TrainingError: the batch can't be shared out evenly.
+        """
+        check_share(self.batch_faces, share)
         drawn = rng.choice(len(self.rows), self.batch_faces, p=self._chances)
         seeds = rng.integers(2**62, size=len(drawn))
         crops = self.faces.varied(self.rows[drawn[share]], seeds[share])

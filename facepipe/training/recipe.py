@@ -104,6 +104,11 @@ class Fit:
     show: Callable[[str, Progress], None] = lambda _name, _progress: None
     say: Say = lambda _line: None
 
+    @property
+    def workers(self) -> int:
+        """How many processes share a batch."""
+        return 1 if self.ray is None else self.ray.workers
+
     def network(self, task: Task, plan: Plan, folder: Path, name: str) -> State:
         """Return a task's trained network (`loop.fit`)."""
         return fit(task, plan, folder, ray=self.ray, on_progress=lambda progress: self.show(name, progress))

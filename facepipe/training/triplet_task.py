@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from facepipe.errors import TrainingError
+from facepipe.errors import TrainingError, WrongUsageError
+from facepipe.training.batches import check_share
 from facepipe.training.face_samples import FaceSamples
 from facepipe.training.gathering import gather_rows
 from facepipe.training.judging import judge
@@ -53,6 +54,20 @@ class TripletOptions(RecogniserOptions):
     people: int = 8
     faces: int = 3
     others: int = 8
+
+    def __post_init__(self) -> None:
+        """Check that a batch can teach something.
+
+        Raises:
+            WrongUsageError: it can't.
+        """
+        if not 0 < self.margin < 4:
+            raise WrongUsageError(f"a margin lies above 0 and below 4, the largest squared distance, not {self.margin}")
+        if self.people + self.others < 2:
+            raise WrongUsageError(
+                "a batch of one person's faces holds no triplet, which takes one of another person: choose --people 2 "
+                "or --others 1"
+            )
 
 
 @dataclass(frozen=True)
@@ -112,11 +127,7 @@ class TripletTask:
         """
         drawn = self.rows[self.sampler.draw(rng)]
         seeds = rng.integers(2**62, size=len(drawn))
-        if share.step is not None and len(drawn) % share.step:
-            raise TrainingError(
-                f"a batch of {len(drawn)} faces can't be shared out evenly among {share.step} workers: change "
-                "--people, --faces or --others"
-            )
+        check_share(len(drawn), share)
         mine = drawn[share]
         batch = {
             "crops": self.faces.varied(mine, seeds[share]),

@@ -169,6 +169,8 @@ def test_two_workers_learn_what_one_learns(people: Path, home: Path, tmp_path: P
     ("options", "says"),
     [
         (("--margin", "0"), "'--margin': 0.0 is not in the range x>0"),
+        (("--margin", "nan"), "a margin lies above 0 and below 4"),
+        (("--people", "1", "--others", "0"), "a batch of one person's faces holds no triplet"),
         (("--faces", "1"), "'--faces': 1 is not in the range x>=2"),
         (("--width", "0.3"), "--width must be a multiple of 1/8"),
         (("--init", "mtcnn"), "'mtcnn' is of the architecture mtcnn, not inception_resnet_v1"),
@@ -184,12 +186,25 @@ def test_what_cannot_be_is_one_sentence(
     assert "Traceback" not in refused.err
 
 
+def test_sizes_that_cannot_be_leave_the_folder_free(people: Path, tmp_path: Path) -> None:
+    for name, size, says in (("vggface", "100", "a multiple of 32"), ("deepface", "73", "an even number of pixels")):
+        refused = facepipe("train", name, "--images", people, "--size", size, "--out", tmp_path / "out")
+        assert (refused.code, says in refused.err, "Traceback" in refused.err) == (2, True, False)
+    assert not (tmp_path / "out").exists()
+
+
 def test_too_few_people_are_named(data: Path, mtcnn_weights: str, tmp_path: Path) -> None:
     for person in sorted((data / "lfw-train" / "images").iterdir())[:2]:
         shutil.copytree(person, tmp_path / "two" / person.name)
     refused = facepipe("train", "vggface", "--images", tmp_path / "two", *SMALL_VGG, "--out", tmp_path / "out")
     assert refused.code == 1
     assert "people have more than one face: training needs at least 4 such people" in refused.err
+    (tmp_path / "two" / "photo.jpg").write_bytes(b"")  # belongs to nobody
+    again = facepipe("train", "vggface", "--images", tmp_path / "two", *SMALL_VGG, "--out", tmp_path / "out")
+    assert again.err.splitlines()[-1] == refused.err.splitlines()[-1]
+    next((tmp_path / "two").glob("*/*.jpg")).unlink()
+    again = facepipe("train", "vggface", "--images", tmp_path / "two", *SMALL_VGG, "--out", tmp_path / "out")
+    assert (again.code, "the labelled photos have changed" in again.err) == (2, True)
     (tmp_path / "empty").mkdir()
     refused = facepipe("train", "vggface", "--images", tmp_path / "empty", *SMALL_VGG, "--out", tmp_path / "none")
     assert "holds no photos: it should hold a folder a person" in refused.err

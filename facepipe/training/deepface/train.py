@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from facepipe.alignment.aligning import grow_of
-from facepipe.models.deepface_network import DeepFaceNetwork
+from facepipe.models.deepface_network import DeepFaceNetwork, sizes_of
 from facepipe.models.tensors import part_of
 from facepipe.training.face_samples import FaceSamples
 from facepipe.training.identity_task import FaceClassifier, IdentityTask, as_images
@@ -41,6 +41,14 @@ class DeepFaceOptions(RecogniserOptions):
     input_size: int = 88
     alignment: str = "3d"
     least_faces: int = 2
+
+    def __post_init__(self) -> None:
+        """Check the sizes.
+
+        Raises:
+            WrongUsageError: see `deepface_network.sizes_of`.
+        """
+        sizes_of(self.width, self.input_size)
 
 
 @dataclass(frozen=True)

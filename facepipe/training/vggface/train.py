@@ -7,14 +7,16 @@ random from images of 256 px; in a batch triplets are chosen as FaceNet's are, s
 paper takes some of those that violate the margin.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from facepipe.alignment.box_crop import FACENET_GROW
+from facepipe.errors import WrongUsageError
 from facepipe.models.tensors import part_of
-from facepipe.models.vgg_network import VGG
+from facepipe.models.vgg_network import VGG, sizes_of
+from facepipe.training.batches import check_share
 from facepipe.training.face_samples import FaceSamples
 from facepipe.training.identity_task import FaceClassifier, IdentityTask, embed_crops
 from facepipe.training.loop import State
@@ -54,6 +56,17 @@ class VggFaceOptions(TripletOptions):
     people: int = 24
     faces: int = 4
     others: int = 32
+
+    def __post_init__(self) -> None:
+        """Check what was chosen.
+
+        Raises:
+            WrongUsageError: see `TripletOptions` and `vgg_network.sizes_of`; triplets alone have nothing to teach.
+        """
+        super().__post_init__()
+        sizes_of(self.width, self.input_size)
+        if self.triplets_alone and not self.projection:
+            raise WrongUsageError("--triplets-alone teaches a projection: leave out --projection 0")
 
 
 class FaceProjection(nn.Module):
@@ -122,12 +135,13 @@ def train_vggface(samples: Samples, folder: Path, options: VggFaceOptions, fit: 
         fit: trains a network.
 
     Raises:
-        TrainingError: see `people.PeopleSampler`, `people.split` and `TripletTask`.
+        TrainingError: see `people.PeopleSampler`, `people.split` and `batches.check_share`.
     """
     faces = FaceSamples(samples, options.input_size, FACENET_GROW, options.variation)
     rows, judged = split(faces.person, options.seed)
+    triplets = TripletTask.of(options, MakeProjection(options, None), faces, rows, judged)
+    check_share(triplets.sampler.rows, slice(None, None, fit.workers))  # before the first stage, which takes longest
     if options.triplets_alone:
-        triplets = TripletTask.of(options, MakeProjection(options, None), faces, rows, judged)
         steps = STEPS[CLASSIFIER] * IdentityTask.batch_faces // triplets.sampler.rows + STEPS[PROJECTION]
         plan = options.plan(steps, LEARNING_RATE[CLASSIFIER])  # as many faces as both stages see
         return part_of(fit.network(triplets, plan, folder / TRIPLETS, f"vggface, {TRIPLETS}"), "trunk.")
@@ -137,7 +151,7 @@ def train_vggface(samples: Samples, folder: Path, options: VggFaceOptions, fit: 
     trunk = trunk_of(fit.network(classifier, plan, folder / CLASSIFIER, f"vggface, {CLASSIFIER}"))
     if not options.projection:
         return trunk
-    triplets = TripletTask.of(options, MakeProjection(options, trunk), faces, rows, judged)
+    triplets = replace(triplets, make_network=MakeProjection(options, trunk))
     usual = FINE_TUNING_RATE if options.fine_tune else LEARNING_RATE[PROJECTION]
     plan = options.plan(STEPS[PROJECTION], usual, stage=1)
     return part_of(fit.network(triplets, plan, folder / PROJECTION, f"vggface, {PROJECTION}"), "trunk.")

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from facepipe.embedders.deepface import DeepFace
 from facepipe.errors import WeightsError, WrongUsageError
@@ -52,6 +54,17 @@ def test_a_state_tells_the_networks_size() -> None:
         check_shapes(state, ARCHITECTURE, "a file")
     with pytest.raises(WeightsError, match="no weights of DeepFace"):
         DeepFaceNetwork.shaped_like({"conv1_1.weight": torch.zeros(4, 3, 3, 3)})
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.floats(0.04, 1))
+def test_every_width_is_known_by_its_tensors(width: float) -> None:
+    with torch.device("meta"):
+        state = DeepFaceNetwork(width, 72).state_dict()
+        again = DeepFaceNetwork.shaped_like(state).state_dict()
+    assert {name: values.shape for name, values in again.items()} == {
+        name: values.shape for name, values in state.items()
+    }
 
 
 def test_features_are_never_negative_scaled_by_their_maxima_and_of_unit_length() -> None:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.io import savemat
 
 from facepipe.config import EmbedConfig
@@ -60,6 +62,17 @@ def test_a_network_is_known_by_its_tensors(configuration: str) -> None:
     assert (again.input_size, again.dimension) == (96, 5)
     convolutions = sum(name.startswith("conv") for name, _ in network.named_children())
     assert convolutions + 3 == {"A": 11, "B": 13, "D": 16}[configuration]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.floats(0.01, 1))
+def test_every_width_is_known_by_its_tensors(width: float) -> None:
+    with torch.device("meta"):
+        state = VGG("A", width, 32).state_dict()
+        again = VGG.shaped_like(state).state_dict()
+    assert {name: values.shape for name, values in again.items()} == {
+        name: values.shape for name, values in state.items()
+    }
 
 
 def test_the_published_size() -> None:

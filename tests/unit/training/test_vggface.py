@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from facepipe.errors import TrainingError
 from facepipe.models.tensors import part_of
 from facepipe.training.face_samples import FaceSamples
 from facepipe.training.identity_task import IdentityTask
@@ -41,6 +42,12 @@ def test_people_with_many_faces_are_not_drawn_as_often_as_they_have_faces(faces:
     task = IdentityTask(MakeClassifier(OPTIONS), faces, rows, rows, batch_faces=600)
     people = task.batch(np.random.default_rng(0), slice(0, None, 1))["people"]
     assert float((people == 1).float().mean()) == pytest.approx(1 / 6, abs=0.05)  # 5 : 1, not 25 : 1
+
+
+def test_a_batch_that_workers_cannot_share_evenly_is_refused(task: IdentityTask) -> None:
+    with pytest.raises(TrainingError, match="a batch of 64 faces can't be shared out evenly among 3 workers"):
+        task.batch(np.random.default_rng(0), slice(1, None, 3))
+    assert len(task.batch(np.random.default_rng(0), slice(1, None, 4))["people"]) == 16
 
 
 @pytest.mark.parametrize("fine_tune", [False, True])
