@@ -94,6 +94,11 @@ def test_vggface_learns_nothing_of_the_fold_it_is_judged_on(small_lfw: Path, tmp
     assert halved.json["rows"].keys() == {"triplets alone", "eigenfaces"}
     assert halved.json["differences"] == []
     assert halved.json["learned_from"][0]["people"] == round(done.json["learned_from"][0]["people"] / 2)
+    other = study("vggface", small_lfw, tmp_path, "--fold", "2", "--set", "detect.min_face=30")
+    assert (other.code, "holds a study of other settings" in other.err) == (2, True)
+    shutil.copytree(small_lfw, tmp_path / "moved")
+    other = study("vggface", tmp_path / "moved", tmp_path, "--fold", "2")
+    assert (other.code, "holds a study of other photos" in other.err) == (2, True)
     unknown = study("vggface", small_lfw, tmp_path, "--only", "magic")
     assert (unknown.code, "doesn't learn by 'magic', only by stages, triplets" in unknown.err) == (2, True)
 

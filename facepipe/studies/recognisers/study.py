@@ -1,5 +1,7 @@
 """Recognisers are trained and judged, fold by fold, and compared pair by pair."""
 
+import hashlib
+import json
 import statistics
 import time
 from collections import defaultdict
@@ -20,7 +22,8 @@ from facepipe.evaluation.lfw import read_pairs
 from facepipe.evaluation.pair_metrics import UNLEARNED, compare_pairs
 from facepipe.evaluation.pair_verdicts import Verdicts, accuracy, compare, verdicts_on
 from facepipe.labelled_people import WIDE, collect_people
-from facepipe.labelled_photos import find_central_faces, photos_in
+from facepipe.labelled_photos import digest_of_photos, find_central_faces, photos_in
+from facepipe.models.cache import publish
 from facepipe.runtime.engine import Engine
 from facepipe.stages.align_faces import Crops
 from facepipe.studies.recognisers.contests import CONTESTS, EIGENFACES, EIGENFACES_ALIGNMENT, Way, eigenfaces
@@ -30,6 +33,8 @@ from facepipe.training.distance_fit import fit_distances
 from facepipe.training.loop import PROGRESS
 from facepipe.training.people import NOBODY
 from facepipe.training.recipe import Fit
+
+SETTINGS = "study.json"
 
 
 @dataclass
@@ -75,7 +80,8 @@ def study_recogniser(
         only: in which ways it learns, of those in CONTESTS; none: all.
 
     Raises:
-        WrongUsageError: there are no such folds or ways, or a photo of a pair is missing.
+        WrongUsageError: there are no such folds or ways, a photo of a pair is missing, or the folder holds a study of
+            other photos, pairs or settings.
     """
     contest = CONTESTS[name]
     if absent := [way for way in only if way not in contest.ways]:
@@ -86,6 +92,7 @@ def study_recogniser(
     if beyond := sorted(set(folds) - set(there)):
         raise WrongUsageError(f"{pairs_file} has {len(there)} folds: there is no fold {beyond[0] + 1}")
     folds = folds or there
+    _claim(folder, images, pairs_file, others, config)
     found = folder / "central-faces.parquet"
     paths = [path for place in (*others, images) for path in photos_in(place)]
     find_central_faces(paths, found, config, open_engine())
@@ -114,6 +121,22 @@ def study_recogniser(
         "differences": [_difference(rows, *both) for both in contest.compared if rows.keys() >= set(both)],
         "seeds": {row: _seeds(rows[row], others) for row, others in spread.items()},
     }
+
+
+def _claim(folder: Path, images: Path, pairs_file: Path, others: Sequence[Path], config: Config) -> None:
+    """Write down what a folder's faces and trainings are made from, or check that it is the same as before."""
+    settings = {
+        "photos": [f"{place.absolute()}: {digest_of_photos(place)}" for place in (images, *others)],
+        "pairs": hashlib.sha256(pairs_file.read_bytes()).hexdigest(),
+        "settings": config.model_dump(mode="json", include={"decode", "detect"}),
+    }
+    file = folder / SETTINGS
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        publish(file, json.dumps(settings, indent=1).encode())
+    before = json.loads(file.read_text(encoding="utf-8"))
+    if other := [what for what, value in settings.items() if before.get(what) != value]:
+        raise WrongUsageError(f"{folder} holds a study of other {other[0]}: choose another folder with --out")
 
 
 def _entries(ways: Sequence[Way], course: Course, fold: int, seed: int) -> Iterator[Entry]:
