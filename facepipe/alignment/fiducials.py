@@ -1,8 +1,8 @@
 """Where the points of a face lie: 68 found by dlib on the aligned face, or a generic face laid over five given ones.
 
-Source: Taigman et al. 2014 (DeepFace), section 2.1: points are found, the face is aligned by them, and again, until
-they settle; Kazemi and Sullivan, "One millisecond face alignment with an ensemble of regression trees" (CVPR 2014) is
-what finds them.
+Source: Taigman et al. 2014 (DeepFace), section 2, "2D alignment": points are found, the face is aligned by them, and
+again, until they settle; Kazemi and Sullivan, "One millisecond face alignment with an ensemble of regression trees"
+(CVPR 2014) is what finds them.
 
 Departs from the paper: 68 points (iBUG's) rather than 67, by dlib rather than by support vector regressors on LBP.
 """
@@ -26,7 +26,7 @@ ROUNDS = 6  # at most
 SETTLED = 0.5  # mm: how far the five points move at most in the last round
 CANVAS = Canvas(size=304, grow=0.25)  # on which points are found: 1.3 pixels a millimetre, as wide as dlib likes
 # dlib's own detector, whose boxes its points were learned with, puts them so on 243 faces of lfw-train, in millimetres:
-# the middle (2.5, -0.3), the side 152 (medians).
+# the middle (2.5, -0.3), the side 152 (medians). So little beside the origin is taken for none: faces are symmetric.
 DLIB_MIDDLE, DLIB_SIDE = (0.0, 0.0), 152.0
 
 

@@ -4,7 +4,7 @@ A generic shape is seen through the affine camera that fits the face's points be
 each triangle of the shape lies in the photo, and each is drawn where it lies on a face seen from the front. Triangles
 that the camera doesn't see are taken from the other half of the face.
 
-Source: Taigman et al. 2014 (DeepFace), section 2.2.
+Source: Taigman et al. 2014 (DeepFace), section 2, "3D alignment" and "Frontalization".
 
 Departs from the paper: 68 points, with a forehead and a frame around them so that the whole picture is covered; the
 generic shape is computed from photos (`factorization`) rather than averaged from scans.
@@ -64,7 +64,7 @@ class Frontalized(NamedTuple):
 def _camera_solver(shape: FaceShape) -> Floats:
     """Return the (8, 136) matrix that makes an affine camera's numbers of a face's points x0, y0, x1, y1, … in mm.
 
-    Generalised least squares: errors weigh as their covariance tells, by its Cholesky factor (section 2.2).
+    Generalised least squares: errors weigh as their covariance tells, by its Cholesky factor ("3D alignment").
     """
     known = np.zeros((2 * POINTS, 8))  # points, x and y in turn, are known @ camera's eight numbers
     known[0::2, :3], known[0::2, 3] = shape.points, 1

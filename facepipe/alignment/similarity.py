@@ -4,8 +4,8 @@ Places on a face are told in the mean face's own unit, millimetres (`pose.MEAN_F
 the middle of its five points at the origin's height. Places in a photo are pixels, the middle of the first one at 0.5.
 
 Source: Taigman, Yang, Ranzato and Wolf, "DeepFace: Closing the Gap to Human-Level Performance in Face Verification"
-(CVPR 2014), section 2.1; the similarity is that of Umeyama, "Least-squares estimation of transformation parameters
-between two point patterns" (PAMI 1991), equations 40 to 42, in the plane.
+(CVPR 2014), section 2, "2D alignment"; the similarity is that of Umeyama, "Least-squares estimation of transformation
+parameters between two point patterns" (PAMI 1991), equations 40 to 42, in the plane.
 
 Departs from the paper: five points rather than six, those that detectors find: the mouth's middle is left out.
 """

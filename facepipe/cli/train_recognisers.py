@@ -199,6 +199,8 @@ def _triplets(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _train(name: str, options: dict[str, Any], **own: Any) -> None:
+    import numpy as np
+
     from facepipe.cli.training_picture import draw_curves
     from facepipe.labelled_people import WIDE, collect_people
     from facepipe.labelled_photos import digest_of_photos
@@ -225,11 +227,16 @@ def _train(name: str, options: dict[str, Any], **own: Any) -> None:
     people = collect_people(images, named, out, options["config"], engine, crops)
     for reason, count in people.left_out.items():
         click.echo(f"left out {reason}: {count:,}", err=True)
+    _, faces_of = np.unique(np.asarray(people.samples.arrays()["person"]), return_counts=True)
+    if single := int((faces_of == 1).sum()):
+        use = "of no use to a classifier" if name == "deepface" else "of use as others alone"
+        click.echo(f"people with one face, {use}: {single:,}", err=True)
     with open_fit(options["engine"], options["address"], options["workers"]) as fit:
         done = train_recogniser(name, people.samples, out, chosen, fit)
     figures = {
         "weights": str(done.weights),
         "people": len(people.names),
+        "people_with_one_face": single,
         "faces": done.faces,
         "left_out": people.left_out,
         "seconds": round(time.monotonic() - started, 1),

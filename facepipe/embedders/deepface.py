@@ -1,6 +1,6 @@
 """DeepFace features.
 
-Source: Taigman, Yang, Ranzato and Wolf, "DeepFace" (CVPR 2014), section 3.1. Crops are faces aligned in space
+Source: Taigman, Yang, Ranzato and Wolf, "DeepFace" (CVPR 2014), section 3.2. Crops are faces aligned in space
 (`alignment.frontalize`), or as the weights tell.
 """
 

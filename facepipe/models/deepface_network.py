@@ -1,7 +1,7 @@
 """DeepFace as a classifier of people, and as features of faces.
 
 Source: Taigman, Yang, Ranzato and Wolf, "DeepFace: Closing the Gap to Human-Level Performance in Face Verification"
-(CVPR 2014), section 2.3 (C1-M2-C3-L4-L5-L6-F7-F8) and section 3.1 (features between 0 and 1, of unit length).
+(CVPR 2014), section 3.1 (C1-M2-C3-L4-L5-L6-F7-F8) and section 3.2 (features between 0 and 1, of unit length).
 
 Departs from the paper: width and input size can be chosen; weights start as He et al. (2015) have it; where L4 to L6
 would be empty, the input is refused.
@@ -153,14 +153,14 @@ class DeepFaceNetwork(nn.Module):
         return F.relu(self.F7(x.flatten(1)))
 
     def classify(self, images: Tensor) -> Tensor:
-        """Return the scores of people (B, P) before the softmax (section 3.2)."""
+        """Return the scores of people (B, P) before the softmax (section 3.1)."""
         if self.F8 is None:
             raise ValueError("this network has no classifier")
         scores: Tensor = self.F8(F.dropout(self.features(images), DROPOUT, self.training))
         return scores
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return features between 0 and 1 on the training's faces, then of unit length, (B, D) (section 3.1).
+        """Return features between 0 and 1 on the training's faces, then of unit length, (B, D) (section 3.2).
 
         A feature that no face of the training had counts for nothing.
         """

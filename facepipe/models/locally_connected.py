@@ -1,6 +1,6 @@
 """A layer like a convolution whose kernels differ from place to place.
 
-Source: Taigman, Yang, Ranzato and Wolf, "DeepFace" (CVPR 2014), section 2.3, layers L4 to L6: an aligned face looks
+Source: Taigman, Yang, Ranzato and Wolf, "DeepFace" (CVPR 2014), section 3.1, layers L4 to L6: an aligned face looks
 different at different places, so nothing is gained by the same kernels everywhere.
 """
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 Crop = npt.NDArray[np.uint8]
 
 WIDE_GROW = (0.5, 0.5)  # share of the box's width and of its height added on each side
+MOST_QUALITY = 95  # of JPEG
 WIDE_SIZE = 256  # pixels a side; the box itself takes the central half
 
 
@@ -108,13 +109,14 @@ def wear_out(wide: Crop, aspect: float, wear: Wear, rng: np.random.Generator | N
     quality = wear.quality if rng is None or wear.quality is None else wear.quality * rng.uniform(0.8, 1.25)
     worn: Crop = wide
     if height is not None:
-        rows = max(1, round(height * (1 + 2 * WIDE_GROW[1])))
-        columns = max(1, round(height * aspect * (1 + 2 * WIDE_GROW[0])))
+        extents = height * aspect * (1 + 2 * WIDE_GROW[0]), height * (1 + 2 * WIDE_GROW[1])
+        columns, rows = (min(max(1, round(extent)), WIDE_SIZE) for extent in extents)  # never enlarged
         worn = cv2.resize(worn, (columns, rows), interpolation=cv2.INTER_AREA)
     if wear.grey:
         worn = np.repeat(cv2.cvtColor(worn, cv2.COLOR_RGB2GRAY)[:, :, None], 3, axis=2)
     if quality is not None:
-        _, file = cv2.imencode(".jpg", worn[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, round(quality)])
+        kept = min(max(1, round(quality)), MOST_QUALITY)
+        _, file = cv2.imencode(".jpg", worn[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, kept])
         worn = np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8)[:, :, ::-1]
     if worn.shape != wide.shape:
         worn = cv2.resize(np.ascontiguousarray(worn), wide.shape[1::-1], interpolation=cv2.INTER_LINEAR)

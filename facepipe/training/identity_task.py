@@ -1,6 +1,6 @@
 """A network learns to say who of many people a face shows, and is judged by people whom it never sees.
 
-Source: Taigman, Yang, Ranzato and Wolf, "DeepFace" (CVPR 2014), section 3.2; Parkhi, Vedaldi and Zisserman, "Deep Face
+Source: Taigman, Yang, Ranzato and Wolf, "DeepFace" (CVPR 2014), section 3.1; Parkhi, Vedaldi and Zisserman, "Deep Face
 Recognition" (BMVC 2015), section 4.1: softmax and cross entropy over people.
 """
 

@@ -333,7 +333,7 @@ def _check_finite(gradient: Tensor, step: int) -> None:
     if not math.isfinite(float(gradient)):
         raise TrainingError(
             f"the loss of batch {step:,} is no finite number; the last checkpoint stays as it is: train with a smaller "
-            "--learning-rate"
+            "--learning-rate into another --out"
         )
 
 

@@ -70,6 +70,8 @@ def test_vggface_learns_in_two_stages_and_then_groups_photos(
     assert done.code == 0, done.err
     assert (done.json["people"], done.json["faces"]) == (14, 26)
     assert "left out photos that can't be read: 1" in done.err
+    assert "people with one face, of use as others alone: 2" in done.err
+    assert done.json["people_with_one_face"] == 2
     assert "vggface, classifier: " in done.err
     assert "vggface, projection: " in done.err
     weights = Path(done.json["weights"])

@@ -1,7 +1,7 @@
 """DeepFace learns to classify people; what lies before its classifier is then scaled by the training's own maxima.
 
 Source: Taigman, Yang, Ranzato and Wolf, "DeepFace: Closing the Gap to Human-Level Performance in Face Verification"
-(CVPR 2014), sections 2.3, 3.1 and 3.2.
+(CVPR 2014), sections 3.1 and 3.2.
 
 Departs from the paper: AdamW instead of SGD with momentum; aligned crops are also shifted, scaled and relit a little.
 """
