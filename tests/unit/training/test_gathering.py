@@ -38,6 +38,7 @@ def work(rank: int, folder: str) -> None:
     loss = loss_of(network, values[rank::WORKERS], people[rank::WORKERS])
     loss.backward()  # type: ignore[no-untyped-call]
     torch.save([loss.detach(), *(parameter.grad for parameter in network.parameters())], f"{folder}/{rank}.pt")
+    distributed.barrier()  # nobody leaves while somebody still reads
     distributed.destroy_process_group()
 
 
