@@ -174,31 +174,45 @@ def claim(
         WrongUsageError: the folder holds another training, or can't be written.
     """
     settings = {"name": name, **_plain(options), "labels": list(labels), "library": library}
-    file = folder / SETTINGS
-    text = json.dumps(settings, indent=1, sort_keys=True)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not file.exists():
-            file.write_text(text)
-        before = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise WrongUsageError(f"{folder} can't hold a training ({error}): choose another folder with --out") from error
-    other = [key for key, value in json.loads(text).items() if before.get(key) != value]
-    if other == ["library"] and library and (before.get("library") or {}).get("location") == library["location"]:
+    other = other_settings(folder / SETTINGS, settings)
+    if [*other] == ["library"] and library and (other["library"] or {}).get("location") == library["location"]:
         raise WrongUsageError(
             f"the named people of {library['location']}, or their faces, have changed since the training in {folder} "
             "began: choose another folder with --out"
         )
-    if other == ["labels"]:
+    if [*other] == ["labels"]:
         raise WrongUsageError(
             f"the labelled photos have changed since the training in {folder} began, or are others: choose another "
             "folder with --out"
         )
     if other:
         raise WrongUsageError(
-            f"{folder} holds a training with another {other[0]!r}: choose another folder with --out, or repeat the "
-            "command as it was to go on"
+            f"{folder} holds a training with another {next(iter(other))!r}: choose another folder with --out, or "
+            "repeat the command as it was to go on"
         )
+
+
+def other_settings(file: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which settings a folder was begun with that are others now, and what they were; write new ones down.
+
+    Args:
+        file: that remembers them, in the folder.
+        settings: as JSON.
+
+    Raises:
+        WrongUsageError: the file can't be written, or is none.
+    """
+    text = json.dumps(settings, indent=1, sort_keys=True)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            file.write_text(text)
+        before = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise WrongUsageError(
+            f"{file.parent} can't hold a training ({error}): choose another folder with --out"
+        ) from error
+    return {key: before.get(key) for key, value in json.loads(text).items() if before.get(key) != value}
 
 
 def _plain(options: TrainingOptions) -> dict[str, Any]:

@@ -62,15 +62,15 @@ class EvenBatches:
         return {name: torch.cat([rows[name] for rows in drawn])[share] for name in drawn[0]}
 
 
-def check_share(rows: int, share: slice) -> None:
+def check_share(rows: int, workers: int) -> None:
     """Check that workers' parts of a batch are of one size: their gradients are averaged as if they were.
 
     Raises:
         TrainingError: they are not.
     """
-    if share.step and rows % share.step:
+    if rows % workers:
         raise TrainingError(
-            f"a batch of {rows} faces can't be shared out evenly among {share.step} workers: choose --workers, or the "
+            f"a batch of {rows} faces can't be shared out evenly among {workers} workers: choose --workers, or the "
             "faces in a batch, otherwise"
         )
 

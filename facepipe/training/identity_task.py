@@ -99,7 +99,7 @@ class IdentityTask:
         Raises:
             TrainingError: the batch can't be shared out evenly.
         """
-        check_share(self.batch_faces, share)
+        check_share(self.batch_faces, share.step)
         drawn = rng.choice(len(self.rows), self.batch_faces, p=self._chances)
         seeds = rng.integers(2**62, size=len(drawn))
         crops = self.faces.varied(self.rows[drawn[share]], seeds[share])

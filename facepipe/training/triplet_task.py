@@ -127,7 +127,7 @@ class TripletTask:
         """
         drawn = self.rows[self.sampler.draw(rng)]
         seeds = rng.integers(2**62, size=len(drawn))
-        check_share(len(drawn), share)
+        check_share(len(drawn), share.step)
         mine = drawn[share]
         batch = {
             "crops": self.faces.varied(mine, seeds[share]),

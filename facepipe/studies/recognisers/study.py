@@ -1,7 +1,6 @@
 """Recognisers are trained and judged, fold by fold, and compared pair by pair."""
 
 import hashlib
-import json
 import statistics
 import time
 from collections import defaultdict
@@ -23,7 +22,6 @@ from facepipe.evaluation.pair_metrics import UNLEARNED, compare_pairs
 from facepipe.evaluation.pair_verdicts import Verdicts, accuracy, compare, verdicts_on
 from facepipe.labelled_people import WIDE, collect_people
 from facepipe.labelled_photos import digest_of_photos, find_central_faces, photos_in
-from facepipe.models.cache import publish
 from facepipe.runtime.engine import Engine
 from facepipe.stages.align_faces import Crops
 from facepipe.studies.recognisers.contests import CONTESTS, EIGENFACES, EIGENFACES_ALIGNMENT, Way, eigenfaces
@@ -33,6 +31,7 @@ from facepipe.training.distance_fit import fit_distances
 from facepipe.training.loop import PROGRESS
 from facepipe.training.people import NOBODY
 from facepipe.training.recipe import Fit
+from facepipe.trainings import other_settings
 
 SETTINGS = "study.json"
 
@@ -130,13 +129,8 @@ def _claim(folder: Path, images: Path, pairs_file: Path, others: Sequence[Path],
         "pairs": hashlib.sha256(pairs_file.read_bytes()).hexdigest(),
         "settings": config.model_dump(mode="json", include={"decode", "detect"}),
     }
-    file = folder / SETTINGS
-    if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        publish(file, json.dumps(settings, indent=1).encode())
-    before = json.loads(file.read_text(encoding="utf-8"))
-    if other := [what for what, value in settings.items() if before.get(what) != value]:
-        raise WrongUsageError(f"{folder} holds a study of other {other[0]}: choose another folder with --out")
+    if other := other_settings(folder / SETTINGS, settings):
+        raise WrongUsageError(f"{folder} holds a study of other {next(iter(other))}: choose another folder with --out")
 
 
 def _entries(ways: Sequence[Way], course: Course, fold: int, seed: int) -> Iterator[Entry]:

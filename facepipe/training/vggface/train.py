@@ -140,7 +140,8 @@ def train_vggface(samples: Samples, folder: Path, options: VggFaceOptions, fit: 
     faces = FaceSamples(samples, options.input_size, FACENET_GROW, options.variation)
     rows, judged = split(faces.person, options.seed)
     triplets = TripletTask.of(options, MakeProjection(options, None), faces, rows, judged)
-    check_share(triplets.sampler.rows, slice(None, None, fit.workers))  # before the first stage, which takes longest
+    if options.projection:  # what the second stage can't do is said before the first, which takes longest
+        check_share(triplets.sampler.rows, fit.workers)
     if options.triplets_alone:
         steps = STEPS[CLASSIFIER] * IdentityTask.batch_faces // triplets.sampler.rows + STEPS[PROJECTION]
         plan = options.plan(steps, LEARNING_RATE[CLASSIFIER])  # as many faces as both stages see
