@@ -2,8 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,3 +66,15 @@ def start(*arguments: str | Path) -> subprocess.Popen[str]:
         env=environment(),
         start_new_session=True,
     )
+
+
+def killed_once(command: Sequence[str | Path], folder: Path, moment: str) -> None:
+    """Run the program and kill it as soon as a file that a pattern names is in a folder."""
+    process = subprocess.Popen([*PROGRAM, *map(str, command)], env=environment(), stderr=subprocess.DEVNULL)
+    try:
+        while not any(folder.glob(moment)) and process.poll() is None:
+            time.sleep(0.05)
+        assert process.poll() is None, "it ended before it could be killed"
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()

@@ -50,9 +50,15 @@ def recogniser_options(command: Command) -> Command:
     return add(pace_options(computing_options(command)))
 
 
-def triplet_options(command: Command) -> Command:
-    """Add what training by triplets takes."""
-    add = with_options(
+def triplet_options(people: str, faces: str, others: str) -> Callable[[Command], Command]:
+    """Return what adds the options of training by triplets.
+
+    Args:
+        people: what is usual, for the help.
+        faces: likewise.
+        others: likewise.
+    """
+    return with_options(
         click.option(
             "--mining",
             type=click.Choice(["semi-hard", "hardest", "all"]),
@@ -67,16 +73,22 @@ def triplet_options(command: Command) -> Command:
             show_default=True,
             help="By which negatives shall be farther than positives (squared).",
         ),
-        click.option("--people", type=click.IntRange(1), metavar="P", help="In a batch, each with several faces."),
-        click.option("--faces", type=click.IntRange(2), metavar="K", help="Of each of them."),
+        click.option(
+            "--people",
+            type=click.IntRange(1),
+            metavar="P",
+            show_default=people,
+            help="In a batch, each with several faces.",
+        ),
+        click.option("--faces", type=click.IntRange(2), metavar="K", show_default=faces, help="Of each of them."),
         click.option(
             "--others",
             type=click.IntRange(0),
             metavar="R",
+            show_default=others,
             help="Faces of other people in a batch.",
         ),
     )
-    return add(command)
 
 
 @click.command()
@@ -94,7 +106,7 @@ def triplet_options(command: Command) -> Command:
     show_default=True,
     help="Factor on the channels of a network from scratch, a multiple of 1/8.",
 )
-@triplet_options
+@triplet_options(people="8, from scratch 16", faces="3, from scratch 4", others="8")
 @recogniser_options
 def facenet(init: str, width: float, **options: Any) -> None:
     """Inception-ResNet-v1 learns by triplets: given weights are adapted to your photos, or one learns from scratch."""
@@ -131,7 +143,7 @@ def facenet(init: str, width: float, **options: Any) -> None:
 )
 @click.option("--fine-tune", is_flag=True, help="Triplets teach the whole network rather than the projection alone.")
 @click.option("--triplets-alone", is_flag=True, help="Triplets teach the whole network from the beginning.")
-@triplet_options
+@triplet_options(people="24", faces="4", others="32")
 @recogniser_options
 def vggface(
     configuration: str,
@@ -229,7 +241,7 @@ def _train(name: str, options: dict[str, Any], **own: Any) -> None:
         click.echo(f"left out {reason}: {count:,}", err=True)
     _, faces_of = np.unique(np.asarray(people.samples.arrays()["person"]), return_counts=True)
     if single := int((faces_of == 1).sum()):
-        use = "of no use to a classifier" if name == "deepface" else "of use as others alone"
+        use = "of use as others alone" if chosen.has_triplets else "of no use to a classifier"
         click.echo(f"people with one face, {use}: {single:,}", err=True)
     with open_fit(options["engine"], options["address"], options["workers"]) as fit:
         done = train_recogniser(name, people.samples, out, chosen, fit)

@@ -207,11 +207,13 @@ def fit(
 
     Raises:
         TrainingError: the loss is no finite number any more (the last checkpoint before stays); the folder holds a
-            checkpoint of another network, or a finished one that is damaged; Ray's workers failed.
+            checkpoint of another network, a training that was begun by the other engine, or a finished one that is
+            damaged; Ray's workers failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     finished = folder / FINISHED
     if not finished.exists():
+        _check_engine(folder, on_ray=ray is not None)
         tell = on_progress or (lambda _progress: None)
         if ray is None:
             train(task, plan, _Here(folder, tell))
@@ -231,6 +233,17 @@ def fit(
     except (OSError, safetensors.SafetensorError) as error:
         raise TrainingError(f"{finished} is damaged: remove it, and its network is trained anew") from error
     return learned
+
+
+def _check_engine(folder: Path, *, on_ray: bool) -> None:
+    """Raise TrainingError where the other engine has begun: neither knows the other's checkpoints."""
+    begun = folder / (CHECKPOINT if on_ray else RAY_RUN)
+    if begun.exists():
+        engine = "local" if on_ray else "ray"
+        raise TrainingError(
+            f"the training in {folder} was begun with --engine {engine}: go on with it, or choose another folder with "
+            "--out"
+        )
 
 
 def train(task: Task, plan: Plan, worker: Worker) -> None:

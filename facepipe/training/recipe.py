@@ -89,6 +89,11 @@ class RecogniserOptions(TrainingOptions):
         """Whether given weights are adapted, so that what fits those fits the result."""
         return False
 
+    @property
+    def has_triplets(self) -> bool:
+        """Whether triplets are learned from, in which a person with one face may be the other."""
+        return False
+
 
 @dataclass(frozen=True)
 class Fit:

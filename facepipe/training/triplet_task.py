@@ -69,6 +69,11 @@ class TripletOptions(RecogniserOptions):
                 "or --others 1"
             )
 
+    @property
+    def has_triplets(self) -> bool:
+        """Whether triplets are learned from."""
+        return True
+
 
 @dataclass(frozen=True)
 class TripletTask:

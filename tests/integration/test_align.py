@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from facepipe.imaging.steps_picture import PANEL_WIDTH
+from facepipe.models.face_shape import read_shape, shipped_shape
 from tests.program import facepipe
 
 
@@ -41,6 +42,27 @@ def test_68_points_are_found_in_rounds(group_photo: Path, weights: object) -> No
     done = facepipe("align", group_photo, "--set", "embed.fiducials=dlib", "--json")
     assert done.code == 0, done.err
     assert all(face["rounds"] >= 2 for face in done.json["faces"])
+
+
+def test_the_generic_shape_is_computed_from_photos(data: Path, weights: object, tmp_path: Path) -> None:
+    pytest.importorskip("dlib", reason="the extra deepface is not installed")
+    assert facepipe("models", "pull", "dlib-68").code == 0
+    for photo in sorted((data / "lfw-train" / "images").glob("*/*.jpg"))[::40]:
+        (tmp_path / "people" / photo.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, tmp_path / "people" / photo.parent.name)
+    file = tmp_path / "shape.safetensors"
+    done = facepipe("models", "shape", file, "--images", tmp_path / "people", "--engine", "local", "--json")
+    assert done.code == 0, done.err
+    computed, shipped = read_shape(file), shipped_shape()
+    assert np.allclose(computed.points, done.json["points"], atol=0.01)
+    off = np.linalg.norm(computed.points - shipped.points, axis=1)
+    assert np.median(off) < 6  # mm, from 52 faces rather than 2,052; an average face is about 140 mm wide
+    few = tmp_path / "few"
+    shutil.copytree(next((tmp_path / "people").iterdir()), few / "one")
+    refused = facepipe("models", "shape", tmp_path / "no", "--images", few, "--engine", "local")
+    assert refused.code != 0
+    assert "at least 20 faces, and 1 were found" in refused.err
+    assert not (tmp_path / "no").exists()
 
 
 def test_what_can_not_be_aligned_ends_in_a_sentence(group_photo: Path, weights: object, tmp_path: Path) -> None:

@@ -79,6 +79,16 @@ def test_chi_squared_is_refused_where_features_may_be_negative(labelled: Path, t
     assert outcome.err.count("\n") == 1
 
 
+def test_chi_squared_judges_deepface(labelled: Path, tmp_path: Path) -> None:
+    images, pairs = labelled / "lfw-dev" / "images", few_pairs(labelled, tmp_path)
+    metric = ("--embedder", "deepface", "--metric", "chi2")
+    outcome = facepipe("eval", "lfw", "--images", images, "--pairs", pairs, *metric, "--engine", "local", "--json")
+    assert outcome.code == 0, outcome.err
+    figures = outcome.json
+    assert figures["metric"] == "chi2"
+    assert figures["auc"] >= 0.65  # chance: 0.5, with a deviation of 0.08; it has learned from these people
+
+
 def test_verification_by_ten_crops_at_three_scales(labelled: Path, tmp_path: Path) -> None:
     images, pairs = labelled / "lfw-dev" / "images", few_pairs(labelled, tmp_path)
     settings = ("--embedder", "vggface", "--set", "embed.ten_crops=true")
@@ -128,23 +138,37 @@ def test_in_a_cohort_each_person_counts_once(labelled: Path, tmp_path: Path) -> 
     assert "16 people: a cohort of 9 takes at least 18" in outcome.err
 
 
+def few_people(labelled: Path, images: Path, count: int, least: int, most: int) -> int:
+    """Make a folder of some people with so many photos each, and return how many photos those are."""
+    people = {folder: len(list(folder.iterdir())) for folder in sorted((labelled / "lfw-dev" / "images").iterdir())}
+    chosen = [folder for folder, photos in people.items() if least <= photos <= most][:count]
+    images.mkdir()
+    for folder in chosen:
+        (images / folder.name).symlink_to(folder)
+    return sum(people[folder] for folder in chosen)
+
+
 def test_clustering(labelled: Path, tmp_path: Path) -> None:
     images = tmp_path / "images"
-    images.mkdir()
-    people = [
-        folder
-        for folder in sorted((labelled / "lfw-dev" / "images").iterdir())
-        if 2 <= len(list(folder.iterdir())) <= 4
-    ]
-    for folder in people[:15]:
-        (images / folder.name).symlink_to(folder)
+    photos = few_people(labelled, images, 15, 2, 4)
     outcome = facepipe("eval", "clustering", "--images", images, "--engine", "local", "--json")
     assert outcome.code == 0, outcome.err
     figures = outcome.json
     assert set(figures) >= {"bcubed", "pairwise", "faces", "groups", "unassigned", "largest_impure"}
-    assert figures["faces"] == sum(len(list(folder.iterdir())) for folder in people[:15])
+    assert figures["faces"] == photos
     assert figures["bcubed"]["f"] >= 0.9
     assert figures["bcubed"]["precision"] >= 0.97
+
+
+@pytest.mark.parametrize("embedder", ["vggface", "deepface"])
+def test_clustering_by_recognisers_that_ship(embedder: str, labelled: Path, tmp_path: Path) -> None:
+    photos = few_people(labelled, tmp_path / "images", 6, 8, 12)
+    images = ("--images", tmp_path / "images", "--embedder", embedder)
+    outcome = facepipe("eval", "clustering", *images, "--engine", "local", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["faces"] == photos
+    assert outcome.json["bcubed"]["f"] > 2 * 6 / (photos + 6)  # of all faces left alone: they bring few together
+    assert outcome.json["bcubed"]["precision"] > 0.9
 
 
 def test_clustering_beside_peers(labelled: Path, tmp_path: Path) -> None:

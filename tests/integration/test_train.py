@@ -3,9 +3,6 @@
 import csv
 import importlib.util
 import re
-import signal
-import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +13,7 @@ from PIL import Image
 
 from facepipe.training.labels import read_labels
 from tests.drawn_faces import Drawn, draw_photos
-from tests.program import PROGRAM, Outcome, environment, facepipe
+from tests.program import Outcome, facepipe, killed_once
 
 LEAST_AP = 0.5  # of faces at least 20 px high; windows at random have less than 0.02
 
@@ -51,18 +48,6 @@ def judged(name: str, weights: Path, labels: Drawn, home: Path) -> float:
     found = facepipe(*command, "--detector", name, "--set", "detect.model=drawn", FACEPIPE_HOME=str(home))
     assert found.code == 0, found.err
     return float(found.json["average_precision"]["20"])
-
-
-def killed_once(command: Sequence[str], folder: Path, moment: str) -> None:
-    """Run the program and kill it as soon as a file that a pattern names is in a folder."""
-    process = subprocess.Popen([*PROGRAM, *command], env=environment(), stderr=subprocess.DEVNULL)
-    try:
-        while not any(folder.glob(moment)) and process.poll() is None:
-            time.sleep(0.05)
-        assert process.poll() is None, "it ended before it could be killed"
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
 
 
 def test_mtcnn_learns_and_goes_on_after_a_kill(drawn: tuple[Drawn, Drawn], tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from PIL import Image
 
 from facepipe.models.cache import weights_path
 from facepipe.models.mean import mean_embedding, mean_from_metadata
+from facepipe.models.registry import MODELS
 from facepipe.models.tensors import metadata_of
-from tests.program import facepipe
+from tests.program import Outcome, facepipe, killed_once
 
 SMALL_VGG = ("--configuration", "A", "--width", "0.0625", "--size", "64", "--projection", "16", "--engine", "local")
 
@@ -31,7 +32,7 @@ def home(weights: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture(scope="module")
 def people(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve people with two photos each, one in WebP, two with one, a file that is no photo, and hidden ones."""
+    """Twelve people with two photos each, one in WebP, two with one; a meadow, a file that is no photo, hidden ones."""
     folder = tmp_path_factory.mktemp("people")
     known = sorted((data / "lfw-train" / "images").iterdir())
     several = [person for person in known if len(list(person.glob("*.jpg"))) > 1][:12]
@@ -48,6 +49,7 @@ def people(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         hidden.parent.mkdir(exist_ok=True)
         hidden.write_bytes(b"no photo")
     (folder / several[0].name / "broken.jpg").write_bytes(b"no photo")
+    Image.new("RGB", (250, 250), (120, 140, 90)).save(folder / several[0].name / "meadow.png")
     return folder
 
 
@@ -70,6 +72,7 @@ def test_vggface_learns_in_two_stages_and_then_groups_photos(
     assert done.code == 0, done.err
     assert (done.json["people"], done.json["faces"]) == (14, 26)
     assert "left out photos that can't be read: 1" in done.err
+    assert "left out photos without a face: 1" in done.err
     assert "people with one face, of use as others alone: 2" in done.err
     assert done.json["people_with_one_face"] == 2
     assert "vggface, classifier: " in done.err
@@ -104,6 +107,81 @@ def test_vggface_learns_in_two_stages_and_then_groups_photos(
     other = facepipe("search", next(photos.iterdir()), "--library", library)
     assert other.code == 2
     assert f"--embedder vggface --set embed.model={name}" in other.err
+
+
+@pytest.fixture(scope="module")
+def collected(people: Path, mtcnn_weights: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The people's faces, found and cut out, as a training leaves them."""
+    out = tmp_path_factory.mktemp("collected")
+    done = train_small(people, out, "--effort", "0.0001", "--projection", "0")
+    assert done.code == 0, done.err
+    return out
+
+
+def train_small(people: Path, out: Path, *options: str, faces: Path | None = None) -> Outcome:
+    """Train a small VGG, perhaps from faces that another training has cut out."""
+    if faces is not None:
+        shutil.copytree(faces / "faces", out / "faces")
+        shutil.copy(faces / "people.json", out)
+    return facepipe("train", "vggface", "--images", people, "--out", out, *SMALL_VGG, *options)
+
+
+def test_a_killed_training_goes_on_and_learns_what_it_would_have_learned(
+    people: Path, collected: Path, tmp_path: Path
+) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "killed"
+    assert train_small(people, whole, "--effort", "0.05", faces=collected).code == 0
+    shutil.copytree(collected / "faces", out / "faces")
+    shutil.copy(collected / "people.json", out)
+    command = ("train", "vggface", "--images", people, "--out", out, *SMALL_VGG, "--effort", "0.05")
+    killed_once(command, out / "classifier", "checkpoint.safetensors")
+    assert not (out / "classifier" / "model.safetensors").exists()
+    killed_once(command, out / "classifier", "model.safetensors")  # between the stages
+    assert not (out / "model.safetensors").exists()
+    done = facepipe(*command)
+    assert done.code == 0, done.err
+    expected, learned = (safetensors.torch.load_file(folder / "model.safetensors") for folder in (whole, out))
+    assert all(torch.allclose(learned[name], values, atol=1e-3) for name, values in expected.items())
+
+
+@pytest.mark.parametrize(
+    ("options", "networks", "trunk_stays"),
+    [
+        (("--mining", "hardest"), ["classifier", "projection"], True),
+        (("--mining", "all", "--fine-tune"), ["classifier", "projection"], False),
+        (("--triplets-alone",), ["triplets"], False),
+        (("--projection", "0"), ["classifier"], True),
+    ],
+)
+def test_stages_are_what_is_asked_for(
+    people: Path, collected: Path, tmp_path: Path, options: tuple[str, ...], networks: list[str], trunk_stays: bool
+) -> None:
+    out = tmp_path / "out"
+    done = train_small(people, out, "--effort", "0.005", *options, faces=collected)
+    assert done.code == 0, done.err
+    assert sorted(path.parent.name for path in out.glob("*/progress.parquet")) == networks
+    learned = safetensors.torch.load_file(out / "model.safetensors")
+    assert ("projection.weight" in learned) == (options != ("--projection", "0"))
+    assert ("of no use to a classifier: 2" in done.err) == (options == ("--projection", "0"))
+    if "classifier" in networks:
+        first = safetensors.torch.load_file(out / "classifier" / "model.safetensors")
+        trunk = first["trunk.conv1_1.weight"].half()
+        assert torch.equal(learned["conv1_1.weight"], trunk) == trunk_stays
+
+
+def test_a_loss_that_is_no_number_names_the_batch(people: Path, collected: Path, tmp_path: Path) -> None:
+    stopped = train_small(people, tmp_path / "out", "--learning-rate", "1e30", "--effort", "0.02", faces=collected)
+    assert stopped.code == 1
+    assert "is no finite number; the last checkpoint stays as it is" in stopped.err.splitlines()[-1]
+    assert "Traceback" not in stopped.err
+    assert not list((tmp_path / "out").rglob("model.safetensors"))
+
+
+def test_what_ray_has_begun_does_not_begin_anew_without_it(people: Path, collected: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / "classifier" / "ray").mkdir(parents=True)
+    refused = train_small(people, tmp_path / "out", "--effort", "0.01", faces=collected)
+    assert refused.code == 1
+    assert "was begun with --engine ray: go on with it" in refused.err
 
 
 @pytest.mark.long
@@ -186,6 +264,14 @@ def test_what_cannot_be_is_one_sentence(
     assert refused.code == 2
     assert says in refused.err
     assert "Traceback" not in refused.err
+
+
+def test_weights_of_another_network_are_named(people: Path, tmp_path: Path) -> None:
+    init = str(MODELS["vggface"].shipped_file)
+    refused = facepipe("train", "facenet", "--images", people, "--init", init, "--out", tmp_path / "out")
+    assert refused.code != 0
+    assert "vggface.safetensors is no inception_resnet_v1: the tensor 'stem.conv_1a.weight' is missing" in refused.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_sizes_that_cannot_be_leave_the_folder_free(people: Path, tmp_path: Path) -> None:

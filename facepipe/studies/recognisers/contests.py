@@ -104,7 +104,7 @@ def _vggface_stages(course: Course, fold: int, seed: int) -> Iterator[Entry]:
 
 
 def _vggface_triplets(course: Course, fold: int, seed: int) -> Iterator[Entry]:
-    """Yield what triplets alone teach, for as long."""
+    """Yield what triplets alone teach, from as many faces as both stages."""
     options = VggFaceOptions(seed=seed, configuration="A", triplets_alone=True)
     training = course.train("vggface", "triplets", options, fold)
     crops = Crops(options.input_size, grow_of("box"))

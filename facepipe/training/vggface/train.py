@@ -43,7 +43,7 @@ class VggFaceOptions(TripletOptions):
         projection: numbers of an embedding; 0: the second stage is left out, and fc7's numbers are the embedding.
         least_faces: of a person whom the first stage tells apart; all others are negatives in the second.
         fine_tune: the second stage trains the whole network rather than the projection alone.
-        triplets_alone: there is no first stage: triplets teach the whole network from the beginning, for as long.
+        triplets_alone: there is no first stage: triplets teach the whole network, from as many faces as both stages.
     """
 
     configuration: str = "D"
@@ -61,12 +61,21 @@ class VggFaceOptions(TripletOptions):
         """Check what was chosen.
 
         Raises:
-            WrongUsageError: see `TripletOptions` and `vgg_network.sizes_of`; triplets alone have nothing to teach.
+            WrongUsageError: see `TripletOptions` and `vgg_network.sizes_of`; triplets have nothing to teach; there is
+                no second stage to be fine-tuned.
         """
         super().__post_init__()
         sizes_of(self.width, self.input_size)
-        if self.triplets_alone and not self.projection:
-            raise WrongUsageError("--triplets-alone teaches a projection: leave out --projection 0")
+        if not self.projection and (self.triplets_alone or self.fine_tune):
+            asked = "--triplets-alone" if self.triplets_alone else "--fine-tune"
+            raise WrongUsageError(f"{asked} teaches a projection: leave out --projection 0")
+        if self.triplets_alone and self.fine_tune:
+            raise WrongUsageError("--triplets-alone teaches the whole network already: leave out --fine-tune")
+
+    @property
+    def has_triplets(self) -> bool:
+        """Whether there is a second stage."""
+        return self.projection > 0
 
 
 class FaceProjection(nn.Module):

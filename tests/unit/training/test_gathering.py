@@ -2,52 +2,79 @@
 
 from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
 from torch import Tensor, distributed, multiprocessing, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from facepipe.training.gathering import gather_rows
-from facepipe.training.triplets import mine_semi_hard, squared_distances, triplet_losses
+from facepipe.training.face_crops import CropVariation
+from facepipe.training.face_samples import FaceSamples
+from facepipe.training.loop import Batch
+from facepipe.training.people import PeopleSampler
+from facepipe.training.samples import Samples
+from facepipe.training.triplet_task import Kept, TripletTask
+from facepipe.training.triplets import MINING
 
 WORKERS = 2
 
 
-def make_network() -> nn.Module:
-    torch.manual_seed(1)
-    return nn.Sequential(nn.Linear(5, 16), nn.ReLU(), nn.Linear(16, 3))
+class SmallNetwork(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.layers = nn.Sequential(nn.Linear(5, 16), nn.ReLU(), nn.Linear(16, 3))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return F.normalize(self.layers(values), dim=1)
 
 
-def make_batch() -> tuple[Tensor, Tensor]:
+def make_task(mining: str) -> TripletTask:
+    """Return what is learned from batches that are made here: it draws none from its faces."""
+    person = np.arange(24) % 6
+    faces = FaceSamples(Samples(Path("none")), 24, (0, 0), CropVariation())
+    sampler = PeopleSampler(person, 6, 4, 0)
+    return TripletTask(
+        SmallNetwork, faces, person, person, sampler, mining=mining, kept=Kept(Samples(Path("none")), 3.0)
+    )
+
+
+def make_batch() -> Batch:
     torch.manual_seed(2)
-    return torch.randn(24, 5), torch.arange(24) % 6
+    kept = F.normalize(torch.randn(24, 3), dim=1)
+    return {"crops": torch.randn(24, 5), "people": torch.arange(24) % 6, "kept": kept}
 
 
-def loss_of(network: nn.Module, values: Tensor, people: Tensor) -> Tensor:
-    embeddings, who = gather_rows(F.normalize(network(values), dim=1)), gather_rows(people)
-    distances = squared_distances(embeddings)
-    losses = triplet_losses(distances, mine_semi_hard(distances.detach(), who, 0.2), 0.2)
-    assert len(losses) > 10
-    return losses.mean()
+def gradients(network: nn.Module, mining: str, batch: Batch) -> list[Tensor]:
+    """Return the figures that each worker has of all faces, and the gradients."""
+    network.zero_grad()
+    losses = make_task(mining).losses(network, batch)
+    losses["loss"].backward()  # type: ignore[no-untyped-call]
+    shared = [losses[name].detach() for name in ("active", "positive", "negative")]
+    return [*shared, *(torch.as_tensor(parameter.grad).clone() for parameter in network.parameters())]
 
 
 def work(rank: int, folder: str) -> None:
     distributed.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=WORKERS)
-    network = DistributedDataParallel(make_network())
-    values, people = make_batch()
-    loss = loss_of(network, values[rank::WORKERS], people[rank::WORKERS])
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.save([loss.detach(), *(parameter.grad for parameter in network.parameters())], f"{folder}/{rank}.pt")
+    network = DistributedDataParallel(SmallNetwork())
+    share = {name: values[rank::WORKERS] for name, values in make_batch().items()}
+    torch.save({mining: gradients(network, mining, share) for mining in MINING}, f"{folder}/{rank}.pt")
     distributed.barrier()  # nobody leaves while somebody still reads
     distributed.destroy_process_group()
 
 
-def test_two_workers_have_the_gradient_of_one_big_batch(tmp_path: Path) -> None:
-    network = make_network()
-    loss = loss_of(network, *make_batch())
-    loss.backward()  # type: ignore[no-untyped-call]
-    expected = [loss.detach(), *(torch.as_tensor(parameter.grad) for parameter in network.parameters())]
-    multiprocessing.spawn(work, (str(tmp_path),), WORKERS)  # type: ignore[no-untyped-call, attr-defined]
-    for rank in range(WORKERS):
-        for own, one in zip(torch.load(tmp_path / f"{rank}.pt"), expected, strict=True):
+@pytest.fixture(scope="module")
+def of_workers(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, list[Tensor]]]:
+    folder = tmp_path_factory.mktemp("workers")
+    multiprocessing.spawn(work, (str(folder),), WORKERS)  # type: ignore[no-untyped-call, attr-defined]
+    return [torch.load(folder / f"{rank}.pt") for rank in range(WORKERS)]
+
+
+@pytest.mark.parametrize("mining", MINING)
+def test_two_workers_have_the_gradient_of_one_big_batch(mining: str, of_workers: list[dict[str, list[Tensor]]]) -> None:
+    expected = gradients(SmallNetwork(), mining, make_batch())
+    assert float(expected[0]) > 0  # some triplets have a loss
+    for computed in of_workers:
+        for own, one in zip(computed[mining], expected, strict=True):
             assert torch.allclose(own, one, atol=1e-6)
