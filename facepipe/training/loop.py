@@ -301,7 +301,7 @@ def _take_step(
     for group in optimizer.param_groups:
         group["lr"] = plan.rate_at(step)
     optimizer.zero_grad(set_to_none=True)
-    with _mixed_precision(next(network.parameters()).device):
+    with mixed_precision(next(network.parameters()).device):
         losses = task.losses(network, batch)
     losses["loss"].backward()  # type: ignore[no-untyped-call]
     length = nn.utils.clip_grad_norm_(network.parameters(), plan.longest_gradient)
@@ -337,7 +337,8 @@ def _optimizer(network: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=plan.learning_rate)
 
 
-def _mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
+def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Compute in bfloat16 on GPUs, where that is safe, while the block runs."""
     return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
 
 

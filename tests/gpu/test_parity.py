@@ -23,15 +23,24 @@ from facepipe.models.cache import load_weights
 from facepipe.models.locally_connected import LocallyConnected2d
 from facepipe.stages.align_faces import crops_for, cutter
 from facepipe.training.batches import MixedBatches
+from facepipe.training.deepface.train import DeepFaceOptions
+from facepipe.training.deepface.train import MakeClassifier as MakeDeepFace
+from facepipe.training.facenet.train import FaceNetOptions
+from facepipe.training.facenet.train import MakeNetwork as MakeFaceNet
+from facepipe.training.identity_task import IdentityTask
 from facepipe.training.labels import read_labels
-from facepipe.training.loop import Plan, Progress, fit
+from facepipe.training.loop import Plan, Progress, fit, mixed_precision
 from facepipe.training.mtcnn.networks import MtcnnTask
 from facepipe.training.mtcnn.samples import collect
 from facepipe.training.mtcnn.train import MINING, MtcnnOptions
 from facepipe.training.photos import Variation
 from facepipe.training.recipe import Fit
+from facepipe.training.samples import SampleWriter
+from facepipe.training.triplet_task import Kept, TripletTask
+from facepipe.training.vggface.train import MakeProjection, VggFaceOptions
 from facepipe.training.windows import NEGATIVE, PART, POSITIVE
 from tests.drawn_faces import draw_photos
+from tests.drawn_people import draw_people
 
 pytestmark = [
     pytest.mark.gpu,
@@ -118,6 +127,42 @@ def test_locally_connected_layers_agree_and_so_do_their_gradients() -> None:
         results[device] = output.detach().cpu(), copy.weight.grad.cpu()
     for on_cpu, on_gpu in zip(*results.values(), strict=True):
         torch.testing.assert_close(on_cpu, on_gpu, atol=1e-3, rtol=1e-3)  # tensor cores round to ten bits
+
+
+def make_task(name: str, folder: Path) -> TripletTask | IdentityTask:
+    """Return what a recogniser learns from drawn people; of triplets all, since rounding makes others of the choice."""
+    size = {"facenet": 160, "vggface": 64, "deepface": 72}[name]
+    faces = draw_people(folder, size)
+    rows = np.arange(len(faces.person))
+    if name == "deepface":
+        return IdentityTask(MakeDeepFace(DeepFaceOptions(width=0.25, input_size=size)), faces, rows, rows)
+    if name == "vggface":
+        vgg = VggFaceOptions(configuration="A", projection=64, triplets_alone=True, mining="all")
+        return TripletTask.of(vgg, MakeProjection(vgg, None), faces, rows, rows)
+    make_network = MakeFaceNet(None, None, 0.25)
+    writer = SampleWriter(folder / "kept")
+    writer.append({"embedding": np.random.default_rng(0).normal(size=(len(rows), 512)).astype(np.float32) / 23})
+    return TripletTask.of(FaceNetOptions(mining="all"), make_network, faces, rows, rows, Kept(writer.finish(), 1.0))
+
+
+@pytest.mark.parametrize("name", ["facenet", "vggface", "deepface"])
+def test_a_recogniser_learns_in_mixed_precision_what_it_learns_on_the_cpu(name: str, tmp_path: Path) -> None:
+    task = make_task(name, tmp_path)
+    torch.manual_seed(0)
+    network = task.network().eval()  # without dropout
+    batch = task.batch(np.random.default_rng(0), slice(0, None, 1))
+    losses, gradients = [], []
+    for device in ("cpu", "cuda"):
+        network.zero_grad()
+        network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        with mixed_precision(torch.device(device)):
+            learned = task.losses(network, {key: values.to(device) for key, values in batch.items()})
+        learned["loss"].backward()  # type: ignore[no-untyped-call]
+        losses.append(float(learned["loss"].detach()))
+        shown = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+        gradients.append(torch.cat([gradient.float().flatten().cpu() for gradient in shown]))
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    assert float(torch.nn.functional.cosine_similarity(*gradients, dim=0)) > 0.95  # bfloat16 rounds to 8 bits
 
 
 def test_the_same_faces_are_nearest() -> None:
