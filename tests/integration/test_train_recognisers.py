@@ -4,12 +4,14 @@ import importlib.util
 import shutil
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import safetensors.torch
 import torch
 from PIL import Image
 
+from facepipe.library.library import Library
 from facepipe.models.cache import weights_path
 from facepipe.models.mean import mean_embedding, mean_from_metadata
 from facepipe.models.registry import MODELS
@@ -118,11 +120,16 @@ def collected(people: Path, mtcnn_weights: str, tmp_path_factory: pytest.TempPat
     return out
 
 
+def take_faces(collected: Path, out: Path) -> None:
+    """Let a training have the faces that another one has cut out."""
+    shutil.copytree(collected / "faces", out / "faces")
+    shutil.copy(collected / "people.json", out)
+
+
 def train_small(people: Path, out: Path, *options: str, faces: Path | None = None) -> Outcome:
     """Train a small VGG, perhaps from faces that another training has cut out."""
     if faces is not None:
-        shutil.copytree(faces / "faces", out / "faces")
-        shutil.copy(faces / "people.json", out)
+        take_faces(faces, out)
     return facepipe("train", "vggface", "--images", people, "--out", out, *SMALL_VGG, *options)
 
 
@@ -131,8 +138,7 @@ def test_a_killed_training_goes_on_and_learns_what_it_would_have_learned(
 ) -> None:
     whole, out = tmp_path / "whole", tmp_path / "killed"
     assert train_small(people, whole, "--effort", "0.05", faces=collected).code == 0
-    shutil.copytree(collected / "faces", out / "faces")
-    shutil.copy(collected / "people.json", out)
+    take_faces(collected, out)
     command = ("train", "vggface", "--images", people, "--out", out, *SMALL_VGG, "--effort", "0.05")
     killed_once(command, out / "classifier", "checkpoint.safetensors")
     assert not (out / "classifier" / "model.safetensors").exists()
@@ -182,6 +188,28 @@ def test_what_ray_has_begun_does_not_begin_anew_without_it(people: Path, collect
     refused = train_small(people, tmp_path / "out", "--effort", "0.01", faces=collected)
     assert refused.code == 1
     assert "was begun with --engine ray: go on with it" in refused.err
+
+
+def test_an_adapted_model_groups_and_reports_as_the_built_in_one_does(
+    people: Path, collected: Path, home: Path, tmp_path: Path
+) -> None:
+    take_faces(collected, tmp_path / "out")
+    train = ("train", "facenet", "--images", people, "--engine", "local", "--people", "4", "--faces", "2")
+    done = facepipe(*train, "--grey", "--shrink", "40", "--effort", "0.002", "--out", tmp_path / "out", "--json")
+    assert done.code == 0, done.err
+    assert facepipe("models", "import", done.json["weights"], "--name", "adapted").code == 0
+    grouped = {}
+    for model in ("facenet-casia-webface", "adapted"):
+        library = tmp_path / model
+        run = ("run", people, "--library", library, "--set", f"embed.model={model}", "--engine", "local", "--json")
+        ran = facepipe(*run)
+        assert ran.json["faces"] >= 26, ran.err
+        assert Path(ran.json["report"]).is_file()
+        faces = Library.open(library).read("assignments")
+        of_people = faces.filter(pc.is_valid(faces["person_id"])).group_by("person_id").aggregate([("face_id", "list")])
+        grouped[model] = {frozenset(face_ids) for face_ids in of_people["face_id_list"].to_pylist()}
+    given, adapted = grouped.values()
+    assert len(given & adapted) >= len(given) - 1 >= 8
 
 
 @pytest.mark.long
