@@ -42,12 +42,12 @@ class CropVariation:
     """How crops are varied.
 
     Attributes:
-        mirror: probability of being mirrored.
-        shift: greatest shift, as a share of the box's side, either way.
-        scale: greatest growth or shrinking, as a share, of each side.
-        light: greatest change of contrast, as a share; brightness and colours change with it.
+        mirror: probability of being mirrored, 0 to 1.
+        shift: greatest shift, as a share of the box's side, either way; 0: none.
+        scale: greatest growth or shrinking, as a share, of each side; 0: none.
+        light: greatest change of contrast, as a share; brightness and colours change with it; 0: none.
         wear: what is done to worn crops.
-        worn: share of crops that are worn.
+        worn: share of crops that are worn, 0 to 1.
     """
 
     mirror: float = 0.5

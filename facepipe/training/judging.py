@@ -61,7 +61,14 @@ def separation(similarities: npt.NDArray[np.floating], same: npt.NDArray[np.bool
 
 
 def embed(network: Callable[[Tensor], Tensor], faces: FaceSamples, rows: Ints, *, worn: bool = False) -> np.ndarray:
-    """Return what a network gives of faces as they are, or worn, (M, D) float32."""
+    """Return what a network gives of faces as they are, or worn, (M, D) float32.
+
+    Args:
+        network: takes crops (B, S, S, 3) uint8 RGB and returns vectors (B, D).
+        faces: see there.
+        rows: (M,) which of them.
+        worn: whether the variation's wear is laid on.
+    """
     parts = [rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE)]
     with torch.no_grad():
         given = [network(faces.plain(part, worn=worn)).float().cpu().numpy() for part in parts]

@@ -26,9 +26,9 @@ class PeopleSampler:
 
     Attributes:
         person: (N,) who each face is.
-        people: P, of those with at least two faces.
-        faces: K of each, with replacement where a person has fewer.
-        others: R faces of other people, one of each.
+        people: P, at least 1, of those with at least two faces.
+        faces: K of each, at least 2, with replacement where a person has fewer.
+        others: R faces of other people, one of each, as far as there are so many; 0: none.
     """
 
     person: Ints
@@ -66,7 +66,10 @@ class PeopleSampler:
         return min(self.people, len(self._several)) * self.faces + self.others
 
     def draw(self, rng: np.random.Generator) -> Ints:
-        """Return the rows of a batch, (P K + R,): person after person, then the others."""
+        """Return the rows (P K + R,) of a batch: person after person, then the others.
+
+        With fewer than P people of several faces all of these; without others, (P K,).
+        """
         chosen = rng.choice(self._several, min(self.people, len(self._several)), replace=False)
         rows = [self._some_of(name, rng) for name in chosen.tolist()]
         remaining = np.setdiff1d(list(self._rows_of), chosen)
@@ -109,9 +112,9 @@ def hold_out(person: Ints, seed: int) -> npt.NDArray[np.bool_]:
 
 
 def split(person: Ints, seed: int) -> tuple[Ints, Ints]:
-    """Return which faces are learned from, and which, of people held out (`hold_out`), judge what is learned.
+    """Return which faces (M,) are learned from, and which (H,), of people held out (`hold_out`), judge what is learned.
 
-    The latter are in the order of how many of them are of the same person, most first.
+    Both are rows of `person`; the latter are in the order of how many of them are of the same person, most first.
 
     Args:
         person: (N,) who each face is, or NOBODY.

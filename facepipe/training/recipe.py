@@ -25,8 +25,8 @@ class TrainingOptions:
 
     Attributes:
         seed: decides all that is random.
-        effort: factor on the steps, and on the samples of detectors: 1 takes minutes.
-        learning_rate: the greatest one; None: the recipe's.
+        effort: factor above 0 on the steps, and on the samples of detectors: 1 takes minutes.
+        learning_rate: the greatest one, above 0; None: the recipe's.
     """
 
     seed: int = 0

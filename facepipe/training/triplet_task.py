@@ -42,11 +42,11 @@ class TripletOptions(RecogniserOptions):
     """What can be chosen of every training by triplets.
 
     Attributes:
-        margin: α.
+        margin: α, above 0 and below 4, of squared distances.
         mining: key of MINING.
-        people: in a batch, each with several faces.
-        faces: of each of them.
-        others: faces of other people in a batch.
+        people: in a batch, each with several faces; at least 1.
+        faces: of each of them; at least 2.
+        others: faces of other people in a batch; 0 or more.
     """
 
     margin: float = MARGIN

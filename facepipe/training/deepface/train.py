@@ -32,8 +32,8 @@ class DeepFaceOptions(RecogniserOptions):
     """What can be chosen.
 
     Attributes:
-        width: factor on all channels and features.
-        input_size: of the network, in pixels.
+        width: factor on all channels and features, above 0, to 1.
+        input_size: of the network, in pixels, even, at least 72.
         least_faces: of a person whom the network tells apart.
     """
 

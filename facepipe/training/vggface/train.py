@@ -38,7 +38,7 @@ class VggFaceOptions(TripletOptions):
 
     Attributes:
         configuration: A, B or D.
-        width: factor on all channels.
+        width: factor on all channels, above 0, to 1.
         input_size: of the network, in pixels, a multiple of 32.
         projection: numbers of an embedding; 0: the second stage is left out, and fc7's numbers are the embedding.
         least_faces: of a person whom the first stage tells apart; all others are negatives in the second.
