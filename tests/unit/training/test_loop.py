@@ -168,6 +168,8 @@ def test_another_networks_checkpoint_is_refused(tmp_path: Path) -> None:
         fit(Parity(), PLAN, tmp_path, on_progress=stop)
     with pytest.raises(TrainingError, match="none of this training"):
         fit(Parity(width=8), PLAN, tmp_path)
+    with pytest.raises(TrainingError, match="was begun with --engine local: go on with it"):
+        fit(Parity(), PLAN, tmp_path, ray=RaySettings())
 
 
 def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
