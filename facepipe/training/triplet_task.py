@@ -19,7 +19,15 @@ from facepipe.training.loop import Batch, Progress
 from facepipe.training.people import Ints, PeopleSampler
 from facepipe.training.recipe import RecogniserOptions
 from facepipe.training.samples import Samples
-from facepipe.training.triplets import MARGIN, MINING, has_triplets, mean_distances, squared_distances, triplet_losses
+from facepipe.training.triplets import (
+    MARGIN,
+    MINING,
+    active_share,
+    has_triplets,
+    mean_distances,
+    squared_distances,
+    triplet_losses,
+)
 
 COLLAPSED = 1e-3  # mean squared distance between faces of different people, 0 to 4
 
@@ -143,7 +151,7 @@ class TripletTask:
         return batch
 
     def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """Return the loss of all workers' faces, the share of triplets with a loss, and mean distances of pairs.
+        """Return the loss of all workers' faces, the share of all triplets with one, and mean distances of pairs.
 
         Raises:
             TrainingError: the batch holds no valid triplet.
@@ -161,7 +169,7 @@ class TripletTask:
             of_triplets = triplet_losses(distances, chosen, self.margin)
             loss = of_triplets.sum() / max(len(of_triplets), 1)
             positive, negative = mean_distances(distances.detach(), people)
-            figures = {"active": (of_triplets > 0).float().sum() / max(len(of_triplets), 1)}
+            figures = {"active": active_share(distances.detach(), people, self.margin)}
             figures |= {"positive": positive, "negative": negative}
             if self.kept is not None:
                 figures["kept"] = (own - batch["kept"]).square().sum(dim=1).mean()

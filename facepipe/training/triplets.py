@@ -124,6 +124,21 @@ def mean_distances(distances: Tensor, people: Tensor) -> tuple[Tensor, Tensor]:
     return positive, negative
 
 
+def active_share(distances: Tensor, people: Tensor, margin: float) -> Tensor:
+    """Return which share of all valid triplets of a batch, chosen or not, has a loss: 1 at the worst; 0 without any.
+
+    Args:
+        distances: (N, N) squared.
+        people: (N,) who each face is.
+        margin: α.
+    """
+    same, other = _kinds_of_pairs(people)
+    negatives = distances.where(other, torch.inf).sort(dim=1).values
+    nearer = torch.searchsorted(negatives, (distances + margin).contiguous())  # (N, N) negatives, were it a positive
+    valid = (same.sum(dim=1) * other.sum(dim=1)).sum()
+    return (nearer * same).sum() / valid.clamp(min=1)
+
+
 def _kinds_of_pairs(people: Tensor) -> tuple[Tensor, Tensor]:
     """Return which pairs (N, N) are two faces of one person, and which are of two."""
     alike = people[:, None] == people[None, :]

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from facepipe.training.triplets import (
     MINING,
     Triplets,
+    active_share,
     has_triplets,
     mean_distances,
     mine_all,
@@ -28,26 +29,27 @@ def make_batch(seed: int, people: list[int]) -> tuple[Tensor, Tensor]:
     return embeddings, torch.tensor(people)
 
 
-def slow_triplets(rule: str, embeddings: Tensor, people: Tensor, margin: float) -> list[Triplet]:
-    def far(first: int, second: int) -> float:
-        return float((embeddings[first] - embeddings[second]).square().sum())
+def far(embeddings: Tensor, first: int, second: int) -> float:
+    return float((embeddings[first] - embeddings[second]).square().sum())
 
+
+def slow_triplets(rule: str, embeddings: Tensor, people: Tensor, margin: float) -> list[Triplet]:
     rows = range(len(people))
     found: list[Triplet] = []
     for anchor in rows:
         positives = [row for row in rows if row != anchor and people[row] == people[anchor]]
         negatives = [row for row in rows if people[row] != people[anchor]]
         if rule == "hardest" and positives and negatives:
-            positive = max(positives, key=lambda row: far(anchor, row))
-            found.append((anchor, positive, min(negatives, key=lambda row: far(anchor, row))))
+            positive = max(positives, key=lambda row: far(embeddings, anchor, row))
+            found.append((anchor, positive, min(negatives, key=lambda row: far(embeddings, anchor, row))))
         for positive in positives if rule != "hardest" else []:
             if rule == "all":
                 found += [(anchor, positive, negative) for negative in negatives]
                 continue
-            near = far(anchor, positive)
-            semi_hard = [row for row in negatives if near < far(anchor, row) < near + margin]
+            near = far(embeddings, anchor, positive)
+            semi_hard = [row for row in negatives if near < far(embeddings, anchor, row) < near + margin]
             if semi_hard:
-                found.append((anchor, positive, min(semi_hard, key=lambda row: far(anchor, row))))
+                found.append((anchor, positive, min(semi_hard, key=lambda row: far(embeddings, anchor, row))))
     return found
 
 
@@ -66,7 +68,10 @@ def test_each_rule_chooses_what_its_slow_twin_chooses(rule: str, seed: int, peop
         near = (embeddings[anchor] - embeddings[positive]).square().sum()
         away = (embeddings[anchor] - embeddings[negative]).square().sum()
         assert loss == pytest.approx(max(0.0, float(near - away + margin)), abs=1e-9)
-    assert has_triplets(who) == bool(slow_triplets("all", embeddings, who, margin))
+    valid = slow_triplets("all", embeddings, who, margin)
+    assert has_triplets(who) == bool(valid)
+    active = [far(embeddings, anchor, p) - far(embeddings, anchor, n) + margin > 0 for anchor, p, n in valid]
+    assert float(active_share(distances, who, margin)) == pytest.approx(np.mean(active) if active else 0)
 
 
 def test_the_loss_falls_as_positives_close_in_and_never_below_zero() -> None:
