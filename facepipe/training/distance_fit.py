@@ -27,6 +27,9 @@ def fit_distances(embeddings: npt.NDArray[np.float32], person: npt.NDArray[np.in
     begins where nothing is grouped: vectors that don't tell people apart are better left alone. Where some of the good
     ones group faces and others don't, the former count.
 
+    A library holds more faces, and so more strangers. What is returned is so much smaller that each face has no more
+    strangers nearer than it in a library of 4,000 faces than it had among these.
+
     Args:
         embeddings: (N, D) float32, unit length.
         person: (N,) who each is; at least two faces of one person, and faces of two people.
@@ -38,8 +41,11 @@ def fit_distances(embeddings: npt.NDArray[np.float32], person: npt.NDArray[np.in
     f, recall = uniform_filter1d(figures, 3, axis=0).T
     good = f >= f.max() - EQUAL
     useful = good & (recall > recall[0] + EQUAL)
-    average = float(np.median(tried[useful if useful.any() else good]))
-    return Distances(_in_a_library(_link_of(average), len(person)), average)
+    fitted = float(np.median(tried[useful if useful.any() else good]))
+    strangers = apart[~same]
+    nearer = float((strangers < fitted).mean()) * min(1.0, len(person) / USUAL_FACES)
+    average = min(fitted, float(np.quantile(strangers, nearer)))
+    return Distances(min(_in_a_library(_link_of(fitted), len(person)), _link_of(average)), average)
 
 
 def _link_of(average: float) -> float:

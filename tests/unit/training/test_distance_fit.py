@@ -35,6 +35,17 @@ def test_vectors_that_mean_nothing_are_left_alone() -> None:
     assert grouped.bcubed.precision > 0.9
 
 
+def test_few_people_tell_distances_that_are_safe_for_many() -> None:
+    """A network that tells people apart half-way: what is best for a hundred faces groups too many of thousands."""
+    distances = fit_distances(*made_people(40, spread=1.4, seed=4))
+    embeddings, person = made_people(1000, spread=1.4, seed=5)
+    settings = GroupingSettings(link_distance=distances.link, average_distance=distances.average)
+    labels = group_faces(embeddings, np.arange(len(person)), settings).labels
+    grouped, alone = compare_groups(person, labels).bcubed, compare_groups(person, np.arange(len(person))).bcubed
+    assert grouped.precision > 0.8  # fitted to the hundred faces alone: 0.5
+    assert grouped.f > 1.1 * alone.f
+
+
 def test_they_are_read_from_a_files_metadata() -> None:
     distances = Distances(0.7, 0.8)
     assert Distances.from_metadata(distances.as_metadata(), "a file") == distances
