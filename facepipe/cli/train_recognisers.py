@@ -241,7 +241,7 @@ def _train(name: str, options: dict[str, Any], **own: Any) -> None:
         click.echo(f"left out {reason}: {count:,}", err=True)
     _, faces_of = np.unique(np.asarray(people.samples.arrays()["person"]), return_counts=True)
     if single := int((faces_of == 1).sum()):
-        use = "of use as others alone" if chosen.has_triplets else "of no use to a classifier"
+        use = "of use as others alone" if chosen.learns_by_triplets else "of no use to a classifier"
         click.echo(f"people with one face, {use}: {single:,}", err=True)
     with open_fit(options["engine"], options["address"], options["workers"]) as fit:
         done = train_recogniser(name, people.samples, out, chosen, fit)

@@ -90,7 +90,7 @@ class RecogniserOptions(TrainingOptions):
         return False
 
     @property
-    def has_triplets(self) -> bool:
+    def learns_by_triplets(self) -> bool:
         """Whether triplets are learned from, in which a person with one face may be the other."""
         return False
 

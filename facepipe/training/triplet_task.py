@@ -78,7 +78,7 @@ class TripletOptions(RecogniserOptions):
             )
 
     @property
-    def has_triplets(self) -> bool:
+    def learns_by_triplets(self) -> bool:
         """Whether triplets are learned from."""
         return True
 

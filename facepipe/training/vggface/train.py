@@ -73,7 +73,7 @@ class VggFaceOptions(TripletOptions):
             raise WrongUsageError("--triplets-alone teaches the whole network already: leave out --fine-tune")
 
     @property
-    def has_triplets(self) -> bool:
+    def learns_by_triplets(self) -> bool:
         """Whether there is a second stage."""
         return self.projection > 0
 
