@@ -42,8 +42,8 @@ def test_few_people_tell_distances_that_are_safe_for_many() -> None:
     settings = GroupingSettings(link_distance=distances.link, average_distance=distances.average)
     labels = group_faces(embeddings, np.arange(len(person)), settings).labels
     grouped, alone = compare_groups(person, labels).bcubed, compare_groups(person, np.arange(len(person))).bcubed
-    assert grouped.precision > 0.8  # fitted to the hundred faces alone: 0.5
-    assert grouped.f > 1.1 * alone.f
+    assert grouped.precision > 0.9  # fitted to the hundred faces alone: 0.5
+    assert grouped.f > alone.f
 
 
 def test_they_are_read_from_a_files_metadata() -> None:
