@@ -27,9 +27,8 @@ def align(photo: Path, show: Path | None, config: Any, as_json: bool) -> None:
     if not aligned:
         raise WrongUsageError(f"no face was found on {photo}: there is nothing to align")
     if show is not None:
-        write_steps(
-            show, [step for face in aligned for step in face.steps], columns=len(aligned[0].steps)
-        )  # a face a row
+        a_face_a_row = len(aligned[0].steps)
+        write_steps(show, [step for face in aligned for step in face.steps], a_face_a_row)
     faces = [
         {
             "box": (box / seen.scale).round(2).tolist(),

@@ -16,9 +16,8 @@ from facepipe.models.distances import Distances
 STEPS = 40  # tried
 EQUAL = 0.003  # of BCubed F and recall: what is so near to something else is as good
 MOST_STRANGERS = 0.5  # nearer to a face than the average distance, in a library of USUAL_FACES: more are joined to it
-USUAL = (
-    GroupingSettings()
-)  # those for FaceNet, whose proportion to each other is kept: a few hundred faces tell one number
+# Those for FaceNet, whose proportion to each other is kept: a few hundred faces tell one number.
+USUAL = GroupingSettings()
 
 
 def fit_distances(embeddings: npt.NDArray[np.float32], person: npt.NDArray[np.int64]) -> Distances:
@@ -36,14 +35,13 @@ def fit_distances(embeddings: npt.NDArray[np.float32], person: npt.NDArray[np.in
         person: (N,) who each is; at least two faces of one person, and faces of two people.
     """
     apart = condensed_distances(embeddings)
-    same = pdist(person[:, None]) == 0
-    tried = np.linspace(0.9 * apart.min(), np.quantile(apart[~same], 0.25), STEPS).clip(1e-3, 2.0)
+    strangers = apart[pdist(person[:, None]) > 0]
+    tried = np.linspace(0.9 * apart.min(), np.quantile(strangers, 0.25), STEPS).clip(1e-3, 2.0)
     figures = np.array([_figures_of(embeddings, person, average) for average in tried.tolist()])
     f, recall = uniform_filter1d(figures, 3, axis=0).T
     good = f >= f.max() - EQUAL
     useful = good & (recall > recall[0] + EQUAL)
     fitted = float(np.median(tried[useful if useful.any() else good]))
-    strangers = apart[~same]
     nearer = min(float((strangers < fitted).mean()) * len(person), MOST_STRANGERS)  # than that, to a face
     average = min(fitted, float(np.quantile(strangers, nearer / max(len(person), USUAL_FACES))))
     return Distances(min(_in_a_library(_link_of(fitted), len(person)), _link_of(average)), average)

@@ -165,12 +165,12 @@ class TripletTask:
                     "--people, --faces or --others"
                 )
             distances = squared_distances(embeddings)
-            chosen = MINING[self.mining](distances.detach(), people, self.margin)
-            of_triplets = triplet_losses(distances, chosen, self.margin)
+            apart = distances.detach()
+            of_triplets = triplet_losses(distances, MINING[self.mining](apart, people, self.margin), self.margin)
             loss = of_triplets.sum() / max(len(of_triplets), 1)
-            positive, negative = mean_distances(distances.detach(), people)
-            figures = {"active": active_share(distances.detach(), people, self.margin)}
-            figures |= {"positive": positive, "negative": negative}
+            positive, negative = mean_distances(apart, people)
+            active = active_share(apart, people, self.margin)
+            figures = {"active": active, "positive": positive, "negative": negative}
             if self.kept is not None:
                 figures["kept"] = (own - batch["kept"]).square().sum(dim=1).mean()
                 loss = loss + self.kept.weight * figures["kept"]

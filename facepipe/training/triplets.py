@@ -134,7 +134,7 @@ def active_share(distances: Tensor, people: Tensor, margin: float) -> Tensor:
     """
     same, other = _kinds_of_pairs(people)
     negatives = distances.where(other, torch.inf).sort(dim=1).values
-    nearer = torch.searchsorted(negatives, (distances + margin).contiguous())  # (N, N) negatives, were it a positive
+    nearer = torch.searchsorted(negatives, distances + margin)  # (N, N) negatives, were it a positive
     valid = (same.sum(dim=1) * other.sum(dim=1)).sum()
     return (nearer * same).sum() / valid.clamp(min=1)
 
