@@ -15,7 +15,7 @@ from facepipe.models.distances import Distances
 
 STEPS = 40  # tried
 EQUAL = 0.003  # of BCubed F and recall: what is so near to something else is as good
-MOST_STRANGERS = 0.5  # nearer to a face than the average distance, in a library of USUAL_FACES: more are joined to it
+MOST_STRANGERS = 0.001  # false accept rate at the average distance: with more, strangers are joined in a library
 # Those for FaceNet, whose proportion to each other is kept: a few hundred faces tell one number.
 USUAL = GroupingSettings()
 
@@ -27,8 +27,8 @@ def fit_distances(embeddings: npt.NDArray[np.float32], person: npt.NDArray[np.in
     begins where nothing is grouped: vectors that don't tell people apart are better left alone. Where some of the good
     ones group faces and others don't, the former count.
 
-    A library holds more faces, and so more strangers. What is returned is so much smaller that in a library of 4,000
-    faces each has no more strangers nearer than it than it had among these, and no more than MOST_STRANGERS.
+    A library holds more faces, and so more strangers: at most MOST_STRANGERS of them are nearer than the average
+    distance, and links are as strict as 4,000 faces need.
 
     Args:
         embeddings: (N, D) float32, unit length.
@@ -42,9 +42,8 @@ def fit_distances(embeddings: npt.NDArray[np.float32], person: npt.NDArray[np.in
     good = f >= f.max() - EQUAL
     useful = good & (recall > recall[0] + EQUAL)
     fitted = float(np.median(tried[useful if useful.any() else good]))
-    nearer = min(float((strangers < fitted).mean()) * len(person), MOST_STRANGERS)  # than that, to a face
-    average = min(fitted, float(np.quantile(strangers, nearer / max(len(person), USUAL_FACES))))
-    return Distances(min(_in_a_library(_link_of(fitted), len(person)), _link_of(average)), average)
+    average = min(fitted, float(np.quantile(strangers, MOST_STRANGERS)))
+    return Distances(_in_a_library(_link_of(average), len(person)), average)
 
 
 def _link_of(average: float) -> float:
