@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from facepipe.clustering.inverted_lists import Embeddings, Ints, Search
 from facepipe.clustering.neighbor_search import one_shard
 from facepipe.errors import FacepipeError
 from facepipe.runtime.local import LocalEngine
-from facepipe.runtime.ray_start import start_ray
+from facepipe.runtime.ray_start import started_ray
 from facepipe.runtime.stage_group import StageGroup
 from facepipe.runtime.worker_errors import error_row, is_error, raise_error
 from facepipe.stage import Stage
@@ -73,6 +74,7 @@ class RayEngine:
     def __init__(self, address: str | None) -> None:
         self._address = address
         self._started = False
+        self._held = ExitStack()
 
     def run(self, batches: Sequence[pa.Table], groups: Sequence[Sequence[Stage]]) -> Iterator[pa.Table]:
         """Yield finished batches in the order in which they finish.
@@ -119,11 +121,8 @@ class RayEngine:
 
     def close(self) -> None:
         """Stop the embedded Ray; leave a cluster running."""
-        if self._started:
-            import ray
-
-            ray.shutdown()
-            self._started = False
+        self._held.close()
+        self._started = False
 
     @property
     def _spare_cpus(self) -> int:
@@ -134,7 +133,7 @@ class RayEngine:
             import ray
 
             return ray
-        ray = start_ray(self._address, self._spare_cpus)
+        ray = self._held.enter_context(started_ray(self._address, self._spare_cpus))
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.wait_for_min_actors_s = ACTOR_START_SECONDS

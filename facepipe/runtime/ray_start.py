@@ -16,8 +16,11 @@ from facepipe.runtime.machine import usable_cpus
 CONNECT_SECONDS = 10
 
 
-def start_ray(address: str | None, spare_cpus: int) -> Any:
-    """Return the module `ray`, `ray.data` imported with it, once this process belongs to a cluster.
+@contextmanager
+def started_ray(address: str | None, spare_cpus: int) -> Iterator[Any]:
+    """Yield the module `ray`, `ray.data` imported with it, once this process belongs to a cluster.
+
+    A process has one Ray: a block within another shares the outer one's, which ends with that.
 
     Args:
         address: of a running cluster ("auto" finds the one around a submitted job); None starts Ray here.
@@ -32,13 +35,24 @@ def start_ray(address: str | None, spare_cpus: int) -> Any:
     import ray
     import ray.data
 
+    if ray.is_initialized():
+        yield ray
+        return
+    _join(ray, address, spare_cpus)
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _join(ray: Any, address: str | None, spare_cpus: int) -> None:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its warnings are about itself, not about photos
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this process alone, on loopback
         with _without_stderr(), kept_handlers():
             ray.init(address="local", num_cpus=usable_cpus() + spare_cpus, include_dashboard=False, **quiet)
-        return ray
+        return
     unanswered = f"no Ray cluster answers at {address!r}: start one or leave --address out"
     if not _listens(address):
         raise FacepipeError(unanswered)
@@ -47,7 +61,6 @@ def start_ray(address: str | None, spare_cpus: int) -> Any:
             ray.init(address=address, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise FacepipeError(unanswered) from error
-    return ray
 
 
 def _listens(address: str) -> bool:

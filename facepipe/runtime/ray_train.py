@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from facepipe.errors import WrongUsageError
 from facepipe.runtime.machine import usable_cpus
-from facepipe.runtime.ray_start import start_ray
+from facepipe.runtime.ray_start import started_ray
 
 _CONTROLLER_CPUS = 1  # Ray Train's controller reserves one
 
@@ -38,8 +38,7 @@ def training_workers(address: str | None, workers: int) -> Iterator[WorkerShare]
         WrongUsageError: there are fewer GPUs than workers.
         FacepipeError: no cluster answers.
     """
-    ray = start_ray(address, _CONTROLLER_CPUS + max(0, workers - usable_cpus()))
-    try:
+    with started_ray(address, _CONTROLLER_CPUS + max(0, workers - usable_cpus())) as ray:
         logging.getLogger("ray.train").setLevel(logging.ERROR)
         have = ray.cluster_resources()
         gpus = int(have.get("GPU", 0))
@@ -47,5 +46,3 @@ def training_workers(address: str | None, workers: int) -> Iterator[WorkerShare]
             raise WrongUsageError(f"there are {gpus} GPUs for {workers} workers: choose --workers {gpus} at most")
         cpus = max(1, (int(have.get("CPU", 1)) - _CONTROLLER_CPUS) // workers)
         yield WorkerShare(workers, cpus, gpus > 0)
-    finally:
-        ray.shutdown()

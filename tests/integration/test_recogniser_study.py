@@ -44,7 +44,7 @@ def small_lfw(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def study(name: str, folder: Path, out: Path, *options: str) -> Outcome:
+def study(name: str, folder: Path, out: Path, *options: str, engine: str = "local") -> Outcome:
     return facepipe(
         "eval",
         "recogniser",
@@ -58,7 +58,7 @@ def study(name: str, folder: Path, out: Path, *options: str) -> Outcome:
         "--out",
         out,
         "--engine",
-        "local",
+        engine,
         "--effort",
         "0.001",
         *options,
@@ -101,6 +101,14 @@ def test_vggface_learns_nothing_of_the_fold_it_is_judged_on(small_lfw: Path, tmp
     assert (other.code, "holds a study of other photos" in other.err) == (2, True)
     unknown = study("vggface", small_lfw, tmp_path, "--only", "magic")
     assert (unknown.code, "doesn't learn by 'magic', only by stages, triplets" in unknown.err) == (2, True)
+
+
+def test_on_ray_stages_and_trainings_share_one(small_lfw: Path, tmp_path: Path, weights: object) -> None:
+    several_batches = ("--set", "runtime.batch_rows=16")
+    options = ("--fold", "2", "--only", "triplets", *several_batches, "--json")
+    done = study("vggface", small_lfw, tmp_path, *options, engine="ray")
+    assert done.code == 0, done.err
+    assert done.json["rows"].keys() == {"triplets alone", "eigenfaces"}
 
 
 @pytest.mark.long
