@@ -14,14 +14,13 @@ from facepipe.stages.pixels import PhotoPixels
 Image = npt.NDArray[np.uint8]
 QUALITY = load_quality()
 SLACK = 0.02  # resampling moves a measure a little either way
-MENDED = 0.05  # a little blur takes away what looks like noise: by up to 0.03 on one of a hundred pictures
 
 
-def picture(seed: int, side: int = 256) -> Image:
-    """Blobs of all sizes, the finer the fainter, as in faces; no noise, which a little blur would mend."""
+def picture(seed: int, side: int = 256, sizes: int = 6) -> Image:
+    """Blobs of so many sizes, of a half, a quarter, … of the side, the finer the fainter, as in faces."""
     rng = np.random.default_rng(seed)
     planes = np.zeros((side, side, 3))
-    for level in range(1, 7):
+    for level in range(1, sizes + 1):
         planes += 0.6**level * cv2.resize(rng.normal(0, 1, (2**level, 2**level, 3)), (side, side))
     pixels: Image = np.clip(120 + 45 * (planes - planes.mean()) / planes.std(), 0, 255).astype(np.uint8)
     return pixels
@@ -38,10 +37,10 @@ def judged(image: Image, score: float = 0.999) -> float:
 @given(seed=st.integers(0, 10_000), blurs=st.lists(st.floats(0.3, 12), min_size=2, max_size=2, unique=True))
 @settings(max_examples=40, deadline=None)
 def test_more_blur_never_raises_quality(seed: int, blurs: list[float]) -> None:
-    image = picture(seed)
+    image = picture(seed, sizes=5)  # finer blobs pass for noise, which a little blur mends
     less, more = (judged(np.asarray(cv2.GaussianBlur(image, (0, 0), blur), np.uint8)) for blur in sorted(blurs))
-    assert more <= less + MENDED
-    assert less <= judged(image) + MENDED
+    assert more <= less + SLACK
+    assert less <= judged(image) + SLACK
 
 
 @given(seed=st.integers(0, 10_000), side=st.integers(40, 256), share=st.floats(0.3, 0.8))

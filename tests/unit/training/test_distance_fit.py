@@ -43,7 +43,7 @@ def test_few_people_tell_distances_that_are_safe_for_many() -> None:
     labels = group_faces(embeddings, np.arange(len(person)), settings).labels
     grouped, alone = compare_groups(person, labels).bcubed, compare_groups(person, np.arange(len(person))).bcubed
     assert grouped.precision > 0.9  # fitted to the hundred faces alone: 0.5
-    assert grouped.f > alone.f
+    assert grouped.f > 1.05 * alone.f
 
 
 def test_they_are_read_from_a_files_metadata() -> None:
